@@ -1,0 +1,27 @@
+
+#include "helix_strategy.h"
+
+#include <stddef.h>
+
+
+const char *const  helix_strategy_names[HELIX_STRATEGIES + 1] = {
+    "inline",
+    "spawn",
+    "cpu_pool",
+    "batch",
+    "drop",
+    NULL
+};
+
+
+const char *const  helix_reason_names[HELIX_REASONS + 1] = {
+    "cheap",
+    "moderate",
+    "heavy",
+    "batchable",
+    "pressure",
+    "pinned",
+    "queue_full",
+    "memory",
+    NULL
+};

@@ -1,0 +1,40 @@
+
+/*
+ * How a job may run and why: the one list of strategies and the one list of
+ * reasons, with the tokens that headers, logs, metrics and JSON show.
+ */
+
+#ifndef HELIX_STRATEGY_H_INCLUDED
+#define HELIX_STRATEGY_H_INCLUDED
+
+
+typedef enum {
+    HELIX_INLINE = 0,
+    HELIX_SPAWN,
+    HELIX_CPU_POOL,
+    HELIX_BATCH,
+    HELIX_DROP,
+    HELIX_STRATEGIES
+} helix_strategy_t;
+
+
+/* The one list of reasons; helix_reason_names[] has the tokens. */
+
+typedef enum {
+    HELIX_CHEAP = 0,          /* inline: cost is at most the inline threshold */
+    HELIX_MODERATE,           /* spawn: cost is below the spawn threshold */
+    HELIX_HEAVY,              /* cpu_pool: neither, and scaling below 0.70 */
+    HELIX_BATCHABLE,          /* batch: scaling is at least 0.70 */
+    HELIX_PRESSURE,           /* batch or drop: the pool is busy */
+    HELIX_PINNED,             /* the configuration pins the strategy */
+    HELIX_QUEUE_FULL,         /* drop: no place to wait */
+    HELIX_MEMORY,             /* drop: no memory for the job */
+    HELIX_REASONS
+} helix_reason_t;
+
+
+extern const char *const  helix_strategy_names[HELIX_STRATEGIES + 1];
+extern const char *const  helix_reason_names[HELIX_REASONS + 1];
+
+
+#endif /* HELIX_STRATEGY_H_INCLUDED */

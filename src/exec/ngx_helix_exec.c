@@ -1,0 +1,475 @@
+
+#include "ngx_helix_lanes.h"
+
+
+/* A job that its owner left holds the worker until its thread lets go. */
+#define NGX_HELIX_HOLD   1000
+
+#define NGX_HELIX_TICK   250     /* ms: dead processes are looked for */
+#define NGX_HELIX_ADAPT  4       /* ticks: the threshold is adapted */
+
+#define NGX_HELIX_ADAPT_SAMPLES  10
+
+#if (HELIX_CONCURRENCY_MAX > NGX_HELIX_TOKENS)
+#error every running job needs a token
+#endif
+
+
+static void ngx_helix_exec_tick(ngx_event_t *ev);
+static void ngx_helix_exec_adapt(ngx_helix_exec_t *exec);
+static void ngx_helix_job_expire(ngx_event_t *ev);
+static ngx_int_t ngx_helix_job_remove(ngx_helix_job_t *job);
+static void ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end);
+static void ngx_helix_job_account(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, const ngx_helix_times_t *times,
+    ngx_helix_end_t end);
+static ngx_int_t ngx_helix_lane_add(ngx_helix_job_t *job);
+
+
+uint64_t
+ngx_helix_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+void
+ngx_helix_control_init(ngx_helix_control_t *control, uint64_t until,
+    const uint32_t *cancel)
+{
+    control->control.size = sizeof(helix_control_t);
+    control->control.poll = ngx_helix_control_poll;
+    control->until = until;
+    control->cancel = cancel;
+}
+
+
+int
+ngx_helix_control_poll(const helix_control_t *control)
+{
+    const ngx_helix_control_t *ctl = (const ngx_helix_control_t *) control;
+
+    if (ctl->cancel && __atomic_load_n(ctl->cancel, __ATOMIC_RELAXED)) {
+        return 1;
+    }
+
+    return ngx_terminate || ngx_helix_now() >= ctl->until;
+}
+
+
+ngx_helix_exec_t *
+ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
+    ngx_helix_zone_t *zone, ngx_thread_pool_t *tp, ngx_uint_t nkinds,
+    const ngx_cpuset_t *cpus)
+{
+    ngx_helix_exec_t  *exec;
+
+    exec = ngx_pcalloc(cycle->pool, sizeof(ngx_helix_exec_t));
+    if (exec == NULL) {
+        return NULL;
+    }
+
+    exec->settings = settings;
+    exec->zone = zone;
+    exec->log = cycle->log;
+
+    ngx_queue_init(&exec->jobs);
+    ngx_helix_spawn_init(exec);
+
+    if (ngx_helix_batches_init(cycle, exec, nkinds) != NGX_OK) {
+        return NULL;
+    }
+
+    exec->pool = ngx_helix_pool_create(cycle, exec, tp, cpus);
+    if (exec->pool == NULL) {
+        return NULL;
+    }
+
+    exec->slot = ngx_helix_slot_claim(zone, cycle->log);
+    if (exec->slot == NULL) {
+        return NULL;
+    }
+
+    exec->fd = (ngx_socket_t) -1;
+    exec->tick.handler = ngx_helix_exec_tick;
+    exec->tick.data = exec;
+    exec->tick.log = exec->log;
+    exec->tick.cancelable = 1;
+
+    ngx_add_timer(&exec->tick, NGX_HELIX_TICK);
+
+    return exec;
+}
+
+
+void
+ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
+{
+    ngx_queue_t      *q;
+    ngx_helix_job_t  *job;
+
+    while (!ngx_queue_empty(&exec->jobs)) {
+        q = ngx_queue_head(&exec->jobs);
+        job = ngx_queue_data(q, ngx_helix_job_t, link);
+
+        job->owner = NULL;
+
+        /* the threads have been joined: nobody else has a unit any more */
+
+        if (job->unit && job->unit->taken) {
+            if (--job->unit->n == 0) {
+                ngx_free(job->unit);
+            }
+
+        } else {
+            (void) ngx_helix_job_remove(job);
+        }
+
+        ngx_helix_job_end(job, NGX_HELIX_CANCELLED);
+    }
+
+    ngx_helix_pool_destroy(exec->pool);
+    ngx_helix_slot_release(exec->slot);
+}
+
+
+static void
+ngx_helix_exec_tick(ngx_event_t *ev)
+{
+    ngx_uint_t         elected;
+    ngx_helix_exec_t  *exec = ev->data;
+
+    elected = ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
+
+    if (++exec->ticks % NGX_HELIX_ADAPT == 0 && elected) {
+        ngx_helix_exec_adapt(exec);
+    }
+
+    ngx_add_timer(&exec->tick, NGX_HELIX_TICK);
+}
+
+
+static void
+ngx_helix_exec_adapt(ngx_helix_exec_t *exec)
+{
+    uint64_t      n, p95, threshold;
+    helix_hist_t  window;
+
+    if (!exec->settings->adapt) {
+        ngx_helix_zone_set_threshold(exec->zone, 0);
+        return;
+    }
+
+    n = ngx_helix_zone_window(exec->zone, NGX_HELIX_ADAPT_SAMPLES, &window);
+
+    if (n == 0) {
+        return;
+    }
+
+    p95 = (uint64_t) (helix_hist_quantile(&window, 0.95) / 1000000);
+
+    threshold = ngx_helix_zone_threshold(exec->zone);
+
+    if (threshold == 0) {
+        threshold = exec->settings->spawn_threshold;
+    }
+
+    threshold = helix_threshold_adapt(exec->settings, threshold, p95, n);
+
+    ngx_helix_zone_set_threshold(exec->zone, threshold);
+}
+
+
+ngx_helix_zone_t *
+ngx_helix_exec_zone(ngx_helix_exec_t *exec)
+{
+    return exec->zone;
+}
+
+
+ngx_helix_slot_t *
+ngx_helix_exec_slot(ngx_helix_exec_t *exec)
+{
+    return exec->slot;
+}
+
+
+ngx_helix_end_t
+ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
+    void *state, ngx_helix_times_t *times)
+{
+    uint64_t             started, ended;
+    ngx_int_t            rc;
+    ngx_helix_end_t      end;
+    ngx_helix_control_t  control;
+
+    ngx_helix_count_admitted(exec->slot, spec->kind_index, HELIX_INLINE);
+
+    started = ngx_helix_now();
+
+    ngx_helix_control_init(&control,
+                           spec->received + spec->timeout * 1000000ULL, NULL);
+
+    do {
+        rc = spec->kind->step(state, &control.control);
+    } while (rc == HELIX_AGAIN && !ngx_terminate
+             && ngx_helix_now() < control.until);
+
+    ended = ngx_helix_now();
+
+    times->queue = started - spec->received;
+    times->exec = ended - started;
+    times->total = ended - spec->received;
+
+    end = (rc == HELIX_AGAIN && !ngx_terminate) ? NGX_HELIX_EXPIRED
+                                                : ngx_helix_result_end(rc);
+
+    ngx_helix_job_account(exec, spec, times, end);
+
+    return end;
+}
+
+
+ngx_int_t
+ngx_helix_exec_admit(ngx_helix_exec_t *exec, helix_strategy_t strategy)
+{
+    return ngx_helix_wait_enter(exec->zone, exec->slot, strategy,
+                                exec->settings->queue);
+}
+
+
+ngx_helix_job_t *
+ngx_helix_job_create(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec)
+{
+    size_t            size;
+    ngx_helix_job_t  *job;
+
+    size = ngx_align(sizeof(ngx_helix_job_t), 64);
+
+    job = ngx_memalign(64, size + spec->memory, exec->log);
+    if (job == NULL) {
+        ngx_helix_wait_leave(exec->slot, spec->strategy, 1);
+        return NULL;
+    }
+
+    ngx_memzero(job, sizeof(ngx_helix_job_t));
+
+    job->fd = (ngx_socket_t) -1;
+    job->state = (u_char *) job + size;
+    job->spec = *spec;
+    job->exec = exec;
+    job->result = HELIX_AGAIN;
+    job->batch_size = 1;
+
+    job->timer.handler = ngx_helix_job_expire;
+    job->timer.data = job;
+    job->timer.log = exec->log;
+
+    return job;
+}
+
+
+ngx_int_t
+ngx_helix_job_start(ngx_helix_job_t *job, void *owner, ngx_helix_done_pt done)
+{
+    ngx_helix_exec_t  *exec;
+
+    exec = job->exec;
+
+    job->owner = owner;
+    job->done = done;
+
+    if (ngx_helix_lane_add(job) != NGX_OK) {
+        ngx_helix_wait_leave(exec->slot, job->spec.strategy, 1);
+        ngx_free(job);
+        return NGX_ERROR;
+    }
+
+    ngx_helix_count_admitted(exec->slot, job->spec.kind_index,
+                             job->spec.strategy);
+
+    ngx_queue_insert_tail(&exec->jobs, &job->link);
+
+    /* not cancelable: it also keeps an exiting worker until the job ends */
+
+    ngx_add_timer(&job->timer, job->spec.timeout);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_helix_lane_add(ngx_helix_job_t *job)
+{
+    ngx_helix_unit_t  *unit;
+
+    switch (job->spec.strategy) {
+
+    case HELIX_SPAWN:
+        ngx_helix_spawn_add(job);
+        return NGX_OK;
+
+    case HELIX_BATCH:
+        return ngx_helix_batch_add(job);
+
+    default: /* HELIX_CPU_POOL */
+        break;
+    }
+
+    unit = ngx_helix_unit_create(job, 1);
+    if (unit == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_helix_pool_add(job->exec->pool, unit);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_helix_job_remove(ngx_helix_job_t *job)
+{
+    if (job->spec.strategy == HELIX_SPAWN) {
+        ngx_helix_spawn_remove(job);
+        return NGX_OK;
+    }
+
+    return ngx_helix_unit_remove(job);
+}
+
+
+void
+ngx_helix_job_detach(ngx_helix_job_t *job)
+{
+    job->owner = NULL;
+
+    ngx_helix_job_decide(job, NGX_HELIX_CANCELLED);
+}
+
+
+static void
+ngx_helix_job_expire(ngx_event_t *ev)
+{
+    ngx_helix_job_t  *job = ev->data;
+
+    if (job->ending) {
+        ngx_add_timer(&job->timer, NGX_HELIX_HOLD);
+        return;
+    }
+
+    ngx_helix_job_decide(job, NGX_HELIX_EXPIRED);
+}
+
+
+/* Ends a job that waits; one that runs is told to stop, and only its owner
+   learns of the end before it really is one. */
+
+static void
+ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
+{
+    if (ngx_helix_job_remove(job) == NGX_OK) {
+        ngx_helix_job_end(job, end);
+        return;
+    }
+
+    if (!job->ending) {
+        job->end = end;
+        job->ending = 1;
+    }
+
+    __atomic_store_n(&job->cancel, 1, __ATOMIC_RELAXED);
+
+    if (!job->timer.timer_set) {
+        ngx_add_timer(&job->timer, NGX_HELIX_HOLD);
+    }
+
+    if (job->owner) {
+        job->times.total = ngx_helix_now() - job->spec.received;
+        job->done(job);
+        job->owner = NULL;
+    }
+}
+
+
+ngx_helix_end_t
+ngx_helix_result_end(uint8_t result)
+{
+    switch (result) {
+
+    case HELIX_DONE:
+        return NGX_HELIX_COMPLETED;
+
+    case HELIX_AGAIN:
+        return NGX_HELIX_CANCELLED;
+
+    default: /* HELIX_FAILED */
+        return NGX_HELIX_FAILED;
+    }
+}
+
+
+void
+ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end)
+{
+    if (!job->ending) {
+        job->end = end;
+        job->ending = 1;
+    }
+
+    if (job->timer.timer_set) {
+        ngx_del_timer(&job->timer);
+    }
+
+    ngx_queue_remove(&job->link);
+
+    job->times.total = ngx_helix_now() - job->spec.received;
+
+    ngx_helix_job_account(job->exec, &job->spec, &job->times, job->end);
+
+    if (job->owner) {
+        job->done(job);
+    }
+
+    ngx_free(job);
+}
+
+
+static void
+ngx_helix_job_account(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
+    const ngx_helix_times_t *times, ngx_helix_end_t end)
+{
+    double      latency, busy;
+    uint64_t    budget;
+    ngx_uint_t  late;
+
+    late = (end == NGX_HELIX_COMPLETED && spec->budget
+            && times->total > spec->budget);
+
+    ngx_helix_count_ended(exec->slot, spec->kind_index, spec->strategy, end,
+                          late);
+
+    if (end != NGX_HELIX_COMPLETED) {
+        return;
+    }
+
+    ngx_helix_count_times(exec->slot, spec->kind_index, spec->strategy,
+                          times->queue, times->exec, times->total);
+
+    /* without a budget a job has all the time of its timeout */
+
+    budget = spec->budget ? spec->budget : spec->timeout * 1000000ULL;
+
+    latency = (double) times->total / ngx_max(budget, 1);
+    busy = (double) ngx_helix_tokens_busy(exec->zone)
+           / exec->settings->concurrency;
+
+    helix_pressure_record(ngx_helix_slot_pressure(exec->slot),
+                          exec->settings->alpha,
+                          (spec->received + times->total) / 1000000,
+                          busy, 0, latency);
+}

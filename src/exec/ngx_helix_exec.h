@@ -1,0 +1,131 @@
+
+/*
+ * The life of a job once it is decided how it runs, and the only place where
+ * it ends.
+ *
+ * An executor belongs to one worker process.  A job that leaves the handler is
+ * a block of memory of its own; the request and the job point at each other
+ * and either may go first: the owner of a job is told of its end exactly once,
+ * unless it detached before.
+ *
+ * Event loop only.  Pool threads touch nothing but the units they were given,
+ * the run queue under its mutex, and the tokens.
+ */
+
+#ifndef NGX_HELIX_EXEC_H_INCLUDED
+#define NGX_HELIX_EXEC_H_INCLUDED
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+
+#include "helix_kind.h"
+#include "helix_policy.h"
+#include "ngx_helix_zone.h"
+
+
+typedef struct ngx_helix_exec_s  ngx_helix_exec_t;
+typedef struct ngx_helix_job_s   ngx_helix_job_t;
+
+typedef void (*ngx_helix_done_pt)(ngx_helix_job_t *job);
+
+
+/* What the caller of ngx_helix_job_create() knows. */
+
+typedef struct {
+    const helix_kind_t        *kind;
+    ngx_uint_t                 kind_index;     /* in the zone */
+    size_t                     memory;         /* of the plan */
+    helix_strategy_t           strategy;       /* spawn, cpu_pool or batch */
+    uint64_t                   received;       /* ns, ngx_helix_now() */
+    uint64_t                   budget;         /* ns, 0: none */
+    ngx_msec_t                 timeout;
+} ngx_helix_job_spec_t;
+
+
+typedef struct {
+    uint64_t                   queue;          /* ns before the first step */
+    uint64_t                   exec;           /* ns computing; of the whole
+                                                  batch for a batch */
+    uint64_t                   total;
+} ngx_helix_times_t;
+
+
+/* Starts like an ngx_connection_t: debug logging of a timer reads the fd of
+   the connection that its data points to. */
+
+struct ngx_helix_job_s {
+    void                      *owner;          /* NULL: detached */
+    ngx_helix_done_pt          done;
+    void                      *state;          /* of the kind */
+    ngx_socket_t               fd;             /* -1 */
+
+    ngx_helix_job_spec_t       spec;
+    ngx_helix_end_t            end;            /* valid in done() */
+    ngx_helix_times_t          times;          /* likewise */
+    ngx_uint_t                 batch_size;     /* likewise; 1 outside one */
+
+    /* private to this folder */
+    ngx_helix_exec_t          *exec;
+    ngx_queue_t                link;           /* all jobs of the executor */
+    ngx_queue_t                turn;           /* jobs of the spawn lane */
+    ngx_event_t                timer;
+    struct ngx_helix_unit_s   *unit;           /* pool and batch */
+    uint32_t                   cancel;         /* atomic, read by threads */
+    uint8_t                    result;         /* HELIX_DONE ... */
+    unsigned                   ending:1;       /* "end" is decided */
+};
+
+
+/*
+ * Worker start and exit.  "cpus" are the processors that pool threads may use
+ * (NULL: leave them as they are).  destroy() ends the jobs that are left as
+ * cancelled, without telling their owners.
+ */
+ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
+    const helix_settings_t *settings, ngx_helix_zone_t *zone,
+    ngx_thread_pool_t *pool, ngx_uint_t nkinds, const ngx_cpuset_t *cpus);
+void ngx_helix_exec_destroy(ngx_helix_exec_t *exec);
+
+ngx_helix_zone_t *ngx_helix_exec_zone(ngx_helix_exec_t *exec);
+ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
+
+uint64_t ngx_helix_now(void);        /* ns, monotonic; any thread */
+
+
+/* Runs a job here and now and says how it ended; the books are kept. */
+ngx_helix_end_t ngx_helix_exec_inline(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, void *state, ngx_helix_times_t *times);
+
+
+/*
+ * Admission: takes a place to wait.  NGX_OK, or NGX_BUSY when all are taken;
+ * then nothing is left to undo.
+ */
+ngx_int_t ngx_helix_exec_admit(ngx_helix_exec_t *exec,
+    helix_strategy_t strategy);
+
+/*
+ * After ngx_helix_exec_admit(): the job with its uninitialised state, to be
+ * filled by the kind's start().  NULL without memory: the place is given back.
+ */
+ngx_helix_job_t *ngx_helix_job_create(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec);
+
+/*
+ * Sets the job off.  done() is called later, never from inside; the job is
+ * freed when it returns.  NGX_ERROR without memory: the job is freed.
+ */
+ngx_int_t ngx_helix_job_start(ngx_helix_job_t *job, void *owner,
+    ngx_helix_done_pt done);
+
+/*
+ * The owner is gone: a waiting job goes at once, a running one at its next
+ * step.  The job must not be used afterwards.
+ */
+void ngx_helix_job_detach(ngx_helix_job_t *job);
+
+
+#endif /* NGX_HELIX_EXEC_H_INCLUDED */

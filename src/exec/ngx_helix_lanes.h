@@ -1,0 +1,140 @@
+
+/*
+ * Inside the executor: the lanes and what they share.  For the files of this
+ * folder only.
+ */
+
+#ifndef NGX_HELIX_LANES_H_INCLUDED
+#define NGX_HELIX_LANES_H_INCLUDED
+
+
+#include "ngx_helix_exec.h"
+
+
+#define NGX_HELIX_SLICE_SPAWN   100000      /* ns a turn of the event loop */
+#define NGX_HELIX_SLICE_THREAD  500000      /* ns between two looks around */
+
+
+typedef struct ngx_helix_unit_s  ngx_helix_unit_t;
+typedef struct ngx_helix_pool_s  ngx_helix_pool_t;
+
+
+/*
+ * What a pool thread takes from the run queue: one job, or a batch of a kind.
+ * While it waits it belongs to the event loop, under the mutex of the pool;
+ * from "taken" until the completion event it belongs to the thread.
+ */
+
+struct ngx_helix_unit_s {
+    uint64_t                deadline;       /* ns, order in the queue */
+    uint64_t                sequence;       /* first come, first served */
+    ngx_uint_t              index;          /* in the heap */
+    const helix_kind_t     *kind;
+    helix_strategy_t        lane;
+    uint64_t                started;        /* ns */
+    uint64_t                ended;
+    ngx_uint_t              queued;         /* event loop */
+    ngx_uint_t              taken;          /* under the mutex */
+
+    uint32_t                n;
+    ngx_helix_job_t       **jobs;
+    void                  **states;         /* step_batch() */
+    uint8_t                *results;
+};
+
+
+/* Pool threads read it, so it is made of plain values. */
+
+typedef struct {
+    helix_control_t         control;
+    uint64_t                until;          /* ns */
+    const uint32_t         *cancel;         /* may be NULL */
+} ngx_helix_control_t;
+
+
+/* Event loop time given to deferred jobs, one slice a turn for all. */
+
+typedef struct {
+    ngx_queue_t             jobs;
+    ngx_event_t             event;
+} ngx_helix_spawn_t;
+
+
+/* One buffer a kind. */
+
+typedef struct {
+    void                   *reserved[3];    /* see ngx_helix_job_s */
+    ngx_socket_t            fd;
+    ngx_helix_exec_t       *exec;
+    ngx_helix_unit_t       *unit;           /* NULL: empty */
+    ngx_event_t             timer;
+} ngx_helix_batch_t;
+
+
+struct ngx_helix_exec_s {
+    const helix_settings_t *settings;
+    ngx_helix_zone_t       *zone;
+    ngx_helix_slot_t       *slot;
+    ngx_socket_t            fd;             /* see ngx_helix_job_s */
+    ngx_log_t              *log;
+    ngx_event_t             tick;
+    ngx_uint_t              ticks;
+    ngx_queue_t             jobs;
+    ngx_helix_spawn_t       spawn;
+    ngx_helix_pool_t       *pool;           /* NULL: no thread pool */
+    ngx_helix_batch_t      *batches;        /* [kind in the zone] */
+    ngx_uint_t              nbatches;
+};
+
+
+/* The poll() of every control: time, cancel flag, fast shutdown. */
+int ngx_helix_control_poll(const helix_control_t *control);
+void ngx_helix_control_init(ngx_helix_control_t *control, uint64_t until,
+    const uint32_t *cancel);
+
+/* The only end of a job; tells the owner and frees it.  "end" counts unless
+   an earlier event (timeout, detach) has decided already. */
+void ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end);
+
+/* The end that a result stands for. */
+ngx_helix_end_t ngx_helix_result_end(uint8_t result);
+
+void ngx_helix_spawn_init(ngx_helix_exec_t *exec);
+void ngx_helix_spawn_add(ngx_helix_job_t *job);
+
+/* Takes a job out of its lane and gives its place back. */
+void ngx_helix_spawn_remove(ngx_helix_job_t *job);
+
+ngx_helix_pool_t *ngx_helix_pool_create(ngx_cycle_t *cycle,
+    ngx_helix_exec_t *exec, ngx_thread_pool_t *tp, const ngx_cpuset_t *cpus);
+void ngx_helix_pool_destroy(ngx_helix_pool_t *pool);
+
+/* Puts a unit into the run queue; takes one that no thread has out again, or
+   answers NGX_DECLINED. */
+void ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
+ngx_int_t ngx_helix_pool_remove(ngx_helix_pool_t *pool,
+    ngx_helix_unit_t *unit);
+
+/* A unit of one job with room for n; NULL without memory. */
+ngx_helix_unit_t *ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n);
+void ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job);
+
+/* Takes a job that waits out of its unit, and an empty unit out of the world;
+   NGX_DECLINED when a thread has it. */
+ngx_int_t ngx_helix_unit_remove(ngx_helix_job_t *job);
+
+/* [thread] All the work of a unit; the caller holds a token. */
+void ngx_helix_unit_run(ngx_helix_unit_t *unit);
+
+/* After a thread gave the unit back: ends its jobs, frees it. */
+void ngx_helix_unit_end(ngx_helix_unit_t *unit);
+
+ngx_int_t ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
+    ngx_uint_t nkinds);
+ngx_int_t ngx_helix_batch_add(ngx_helix_job_t *job);
+
+/* The unit of a job that leaves its buffer before it was flushed. */
+void ngx_helix_batch_forget(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit);
+
+
+#endif /* NGX_HELIX_LANES_H_INCLUDED */

@@ -1,0 +1,456 @@
+
+#include "ngx_helix_lanes.h"
+
+#include <sys/resource.h>
+
+
+#define NGX_HELIX_LOOK   1       /* ms, for a token that another worker frees */
+#define NGX_HELIX_RETRY  100     /* ms, after nginx refused a task */
+
+
+/*
+ * A runner is a task of nginx's thread pool that is bound to no job: it takes
+ * the head of the run queue when it starts, so that order is decided as late
+ * as possible.
+ */
+
+typedef struct ngx_helix_runner_s  ngx_helix_runner_t;
+
+struct ngx_helix_runner_s {
+    ngx_thread_task_t       task;
+    ngx_helix_pool_t       *pool;
+    ngx_helix_unit_t       *unit;         /* what it ran */
+    ngx_helix_runner_t     *next;         /* of the free ones */
+};
+
+
+struct ngx_helix_pool_s {
+    void                   *reserved[3];  /* see ngx_helix_job_s */
+    ngx_socket_t            fd;
+
+    ngx_helix_exec_t       *exec;
+    ngx_thread_pool_t      *tp;
+    ngx_helix_runner_t     *runners;
+    ngx_helix_runner_t     *free;
+    ngx_event_t             look;
+    ngx_uint_t              restore_cpus;
+    ngx_cpuset_t            cpus;
+
+    pthread_mutex_t         mutex;
+    pthread_cond_t          released;     /* a token of this worker */
+
+    /* under the mutex */
+    ngx_helix_unit_t      **heap;
+    ngx_uint_t              n;
+    ngx_uint_t              size;
+    ngx_uint_t              pending;      /* runners posted, still without a
+                                             unit */
+    uint64_t                sequence;
+};
+
+
+static void ngx_helix_pool_pump(ngx_helix_pool_t *pool);
+static ngx_int_t ngx_helix_pool_post(ngx_helix_pool_t *pool, ngx_uint_t n);
+static void ngx_helix_pool_look(ngx_event_t *ev);
+static void ngx_helix_pool_done(ngx_event_t *ev);
+static void ngx_helix_runner_run(void *data, ngx_log_t *log);
+static ngx_helix_unit_t *ngx_helix_runner_take(ngx_helix_pool_t *pool,
+    ngx_int_t *token);
+static void ngx_helix_runner_prepare(ngx_helix_pool_t *pool);
+static ngx_uint_t ngx_helix_heap_before(ngx_helix_unit_t *a,
+    ngx_helix_unit_t *b);
+static void ngx_helix_heap_up(ngx_helix_pool_t *pool, ngx_uint_t i);
+static void ngx_helix_heap_down(ngx_helix_pool_t *pool, ngx_uint_t i);
+static void ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i);
+
+
+ngx_helix_pool_t *
+ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
+    ngx_thread_pool_t *tp, const ngx_cpuset_t *cpus)
+{
+    ngx_uint_t           i, n;
+    pthread_condattr_t   attr;
+    ngx_helix_pool_t    *pool;
+    ngx_helix_runner_t  *runner;
+
+    pool = ngx_pcalloc(cycle->pool, sizeof(ngx_helix_pool_t));
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    pool->fd = (ngx_socket_t) -1;
+    pool->exec = exec;
+    pool->tp = tp;
+
+    if (cpus) {
+        pool->cpus = *cpus;
+        pool->restore_cpus = 1;
+    }
+
+    /* single jobs and batches have a limit each */
+
+    pool->size = 2 * exec->settings->queue;
+
+    pool->heap = ngx_palloc(cycle->pool, pool->size * sizeof(void *));
+    if (pool->heap == NULL) {
+        return NULL;
+    }
+
+    /* one for each token, one that waits, and as many that have finished and
+       whose event the loop has not seen */
+
+    n = 2 * exec->settings->concurrency + 1;
+
+    runner = ngx_pcalloc(cycle->pool, n * sizeof(ngx_helix_runner_t));
+    if (runner == NULL) {
+        return NULL;
+    }
+
+    pool->runners = runner;
+
+    for (i = 0; i < n; i++) {
+        runner[i].task.ctx = &runner[i];
+        runner[i].task.handler = ngx_helix_runner_run;
+        runner[i].task.event.data = &runner[i];
+        runner[i].task.event.handler = ngx_helix_pool_done;
+        runner[i].task.event.log = exec->log;
+        runner[i].pool = pool;
+        runner[i].next = pool->free;
+        pool->free = &runner[i];
+    }
+
+    pool->look.handler = ngx_helix_pool_look;
+    pool->look.data = pool;
+    pool->look.log = exec->log;
+    pool->look.cancelable = 1;
+
+    (void) pthread_mutex_init(&pool->mutex, NULL);
+    (void) pthread_condattr_init(&attr);
+    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void) pthread_cond_init(&pool->released, &attr);
+    (void) pthread_condattr_destroy(&attr);
+
+    return pool;
+}
+
+
+void
+ngx_helix_pool_destroy(ngx_helix_pool_t *pool)
+{
+    (void) pthread_cond_destroy(&pool->released);
+    (void) pthread_mutex_destroy(&pool->mutex);
+}
+
+
+void
+ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
+{
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    if (!unit->queued) {
+        unit->queued = 1;
+        unit->sequence = pool->sequence++;
+    }
+
+    unit->index = pool->n++;
+    pool->heap[unit->index] = unit;
+
+    ngx_helix_heap_up(pool, unit->index);
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+
+    ngx_helix_pool_pump(pool);
+}
+
+
+ngx_int_t
+ngx_helix_pool_remove(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
+{
+    ngx_int_t  rc;
+
+    rc = NGX_DECLINED;
+
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    if (!unit->taken) {
+        ngx_helix_heap_remove(pool, unit->index);
+        rc = NGX_OK;
+    }
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+
+    return rc;
+}
+
+
+/* As many runners as there are units and free tokens for them, and one more
+   that waits for the next token. */
+
+static void
+ngx_helix_pool_pump(ngx_helix_pool_t *pool)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  n, busy, free, waiting;
+
+    busy = ngx_helix_tokens_busy(pool->exec->zone);
+    free = pool->exec->settings->concurrency;
+    free -= ngx_min(busy, free);
+
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    n = ngx_min(pool->n, free + 1);
+    n -= ngx_min(pool->pending, n);
+
+    pool->pending += n;
+    waiting = pool->n - ngx_min(pool->pending, pool->n);
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+
+    rc = ngx_helix_pool_post(pool, n);
+
+    if ((waiting || rc != NGX_OK) && !pool->look.timer_set) {
+        ngx_add_timer(&pool->look,
+                      rc == NGX_OK ? NGX_HELIX_LOOK : NGX_HELIX_RETRY);
+    }
+}
+
+
+static ngx_int_t
+ngx_helix_pool_post(ngx_helix_pool_t *pool, ngx_uint_t n)
+{
+    ngx_int_t            rc;
+    ngx_helix_runner_t  *runner;
+
+    rc = NGX_OK;
+
+    for ( /* void */ ; n && pool->free; n--) {
+        runner = pool->free;
+
+        if (ngx_thread_task_post(pool->tp, &runner->task) != NGX_OK) {
+            rc = NGX_ERROR;
+            break;
+        }
+
+        pool->free = runner->next;
+    }
+
+    if (n) {
+        (void) pthread_mutex_lock(&pool->mutex);
+        pool->pending -= n;
+        (void) pthread_mutex_unlock(&pool->mutex);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_helix_pool_look(ngx_event_t *ev)
+{
+    ngx_helix_pool_pump(ev->data);
+}
+
+
+static void
+ngx_helix_pool_done(ngx_event_t *ev)
+{
+    ngx_helix_pool_t    *pool;
+    ngx_helix_unit_t    *unit;
+    ngx_helix_runner_t  *runner = ev->data;
+
+    pool = runner->pool;
+    unit = runner->unit;
+
+    runner->unit = NULL;
+    runner->next = pool->free;
+    pool->free = runner;
+
+    /* the threads first: answering takes the event loop a while */
+
+    ngx_helix_pool_pump(pool);
+
+    if (unit) {
+        ngx_helix_unit_end(unit);
+    }
+}
+
+
+static void
+ngx_helix_runner_run(void *data, ngx_log_t *log)
+{
+    ngx_int_t            token;
+    ngx_helix_pool_t    *pool;
+    ngx_helix_runner_t  *runner = data;
+
+    pool = runner->pool;
+
+    ngx_helix_runner_prepare(pool);
+
+    runner->unit = ngx_helix_runner_take(pool, &token);
+
+    if (runner->unit) {
+        ngx_helix_unit_run(runner->unit);
+        ngx_helix_token_release(pool->exec->zone, token);
+        (void) pthread_cond_signal(&pool->released);
+    }
+}
+
+
+/* The most urgent unit and a token for it; NULL when there is nothing to do. */
+
+static ngx_helix_unit_t *
+ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
+{
+    ngx_helix_exec_t  *exec;
+    ngx_helix_unit_t  *unit;
+    struct timespec    ts;
+
+    exec = pool->exec;
+    unit = NULL;
+
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    while (pool->n && !ngx_terminate) {
+
+        *token = ngx_helix_token_take(exec->zone, exec->slot,
+                                      exec->settings->concurrency);
+
+        if (*token != NGX_BUSY) {
+            unit = pool->heap[0];
+            unit->taken = 1;
+            unit->started = ngx_helix_now();
+
+            ngx_helix_heap_remove(pool, 0);
+            ngx_helix_wait_leave(exec->slot, unit->lane, unit->n);
+            break;
+        }
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+        ts.tv_nsec += NGX_HELIX_LOOK * 1000000;
+        ts.tv_sec += ts.tv_nsec / 1000000000;
+        ts.tv_nsec %= 1000000000;
+
+        (void) pthread_cond_timedwait(&pool->released, &pool->mutex, &ts);
+    }
+
+    pool->pending--;
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+
+    return unit;
+}
+
+
+/* Once a thread: behind the event loop, and off its processor. */
+
+static void
+ngx_helix_runner_prepare(ngx_helix_pool_t *pool)
+{
+    int                  nice;
+    static __thread int  prepared;
+
+    if (prepared) {
+        return;
+    }
+
+    prepared = 1;
+
+    nice = getpriority(PRIO_PROCESS, gettid());
+    (void) setpriority(PRIO_PROCESS, gettid(),
+                       nice + (int) pool->exec->settings->nice);
+
+    if (pool->restore_cpus) {
+        (void) sched_setaffinity(0, sizeof(ngx_cpuset_t), &pool->cpus);
+    }
+}
+
+
+static ngx_uint_t
+ngx_helix_heap_before(ngx_helix_unit_t *a, ngx_helix_unit_t *b)
+{
+    if (a->deadline != b->deadline) {
+        return a->deadline < b->deadline;
+    }
+
+    return a->sequence < b->sequence;
+}
+
+
+static void
+ngx_helix_heap_up(ngx_helix_pool_t *pool, ngx_uint_t i)
+{
+    ngx_uint_t         parent;
+    ngx_helix_unit_t  *unit;
+
+    unit = pool->heap[i];
+
+    while (i) {
+        parent = (i - 1) / 2;
+
+        if (!ngx_helix_heap_before(unit, pool->heap[parent])) {
+            break;
+        }
+
+        pool->heap[i] = pool->heap[parent];
+        pool->heap[i]->index = i;
+        i = parent;
+    }
+
+    pool->heap[i] = unit;
+    unit->index = i;
+}
+
+
+static void
+ngx_helix_heap_down(ngx_helix_pool_t *pool, ngx_uint_t i)
+{
+    ngx_uint_t         child;
+    ngx_helix_unit_t  *unit;
+
+    unit = pool->heap[i];
+
+    for ( ;; ) {
+        child = 2 * i + 1;
+
+        if (child >= pool->n) {
+            break;
+        }
+
+        if (child + 1 < pool->n
+            && ngx_helix_heap_before(pool->heap[child + 1], pool->heap[child]))
+        {
+            child++;
+        }
+
+        if (!ngx_helix_heap_before(pool->heap[child], unit)) {
+            break;
+        }
+
+        pool->heap[i] = pool->heap[child];
+        pool->heap[i]->index = i;
+        i = child;
+    }
+
+    pool->heap[i] = unit;
+    unit->index = i;
+}
+
+
+static void
+ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i)
+{
+    ngx_helix_unit_t  *last;
+
+    last = pool->heap[--pool->n];
+
+    if (i == pool->n) {
+        return;
+    }
+
+    pool->heap[i] = last;
+    last->index = i;
+
+    ngx_helix_heap_up(pool, i);
+    ngx_helix_heap_down(pool, last->index);
+}

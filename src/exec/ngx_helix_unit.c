@@ -1,0 +1,205 @@
+
+#include "ngx_helix_lanes.h"
+
+
+static void ngx_helix_unit_run_one(ngx_helix_unit_t *unit, ngx_uint_t i);
+static void ngx_helix_unit_run_batch(ngx_helix_unit_t *unit);
+static ngx_uint_t ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit);
+
+
+ngx_helix_unit_t *
+ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n)
+{
+    ngx_helix_unit_t  *unit;
+
+    unit = ngx_calloc(sizeof(ngx_helix_unit_t)
+                      + n * (2 * sizeof(void *) + sizeof(uint8_t)),
+                      job->exec->log);
+    if (unit == NULL) {
+        return NULL;
+    }
+
+    unit->jobs = (ngx_helix_job_t **) (unit + 1);
+    unit->states = (void **) (unit->jobs + n);
+    unit->results = (uint8_t *) (unit->states + n);
+
+    unit->kind = job->spec.kind;
+    unit->lane = job->spec.strategy;
+    unit->deadline = (uint64_t) -1;
+
+    ngx_helix_unit_push(unit, job);
+
+    return unit;
+}
+
+
+void
+ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
+{
+    uint64_t  deadline;
+
+    deadline = job->spec.received
+               + (job->spec.budget ? job->spec.budget
+                                   : job->spec.timeout * 1000000ULL);
+
+    unit->deadline = ngx_min(unit->deadline, deadline);
+
+    unit->jobs[unit->n] = job;
+    unit->states[unit->n] = job->state;
+    unit->results[unit->n] = HELIX_AGAIN;
+    unit->n++;
+
+    job->unit = unit;
+}
+
+
+ngx_int_t
+ngx_helix_unit_remove(ngx_helix_job_t *job)
+{
+    ngx_uint_t         i;
+    ngx_helix_exec_t  *exec;
+    ngx_helix_unit_t  *unit;
+
+    exec = job->exec;
+    unit = job->unit;
+
+    /* out of the run queue while it changes: then no thread can take it */
+
+    if (unit->queued
+        && ngx_helix_pool_remove(exec->pool, unit) == NGX_DECLINED)
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; unit->jobs[i] != job; i++) { /* void */ }
+
+    unit->n--;
+
+    for ( /* void */ ; i < unit->n; i++) {
+        unit->jobs[i] = unit->jobs[i + 1];
+        unit->states[i] = unit->states[i + 1];
+    }
+
+    job->unit = NULL;
+    job->times.queue = ngx_helix_now() - job->spec.received;
+
+    ngx_helix_wait_leave(exec->slot, unit->lane, 1);
+
+    if (unit->queued && unit->n) {
+        ngx_helix_pool_add(exec->pool, unit);
+
+    } else if (unit->n == 0) {
+        ngx_helix_batch_forget(exec, unit);
+        ngx_free(unit);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_helix_unit_run(ngx_helix_unit_t *unit)
+{
+    ngx_uint_t  i;
+
+    if (unit->n > 1 && unit->kind->step_batch) {
+        ngx_helix_unit_run_batch(unit);
+
+    } else {
+        for (i = 0; i < unit->n; i++) {
+            ngx_helix_unit_run_one(unit, i);
+        }
+    }
+
+    unit->ended = ngx_helix_now();
+}
+
+
+static void
+ngx_helix_unit_run_one(ngx_helix_unit_t *unit, ngx_uint_t i)
+{
+    uint32_t             *cancel;
+    ngx_helix_control_t   control;
+
+    cancel = &unit->jobs[i]->cancel;
+
+    while (unit->results[i] == HELIX_AGAIN && !ngx_terminate
+           && !__atomic_load_n(cancel, __ATOMIC_RELAXED))
+    {
+        ngx_helix_control_init(&control,
+                               ngx_helix_now() + NGX_HELIX_SLICE_THREAD,
+                               cancel);
+
+        unit->results[i] = unit->kind->step(unit->states[i], &control.control);
+    }
+}
+
+
+static void
+ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
+{
+    int                  rc;
+    ngx_helix_control_t  control;
+
+    do {
+        if (ngx_terminate || !ngx_helix_unit_drop_cancelled(unit)) {
+            break;
+        }
+
+        ngx_helix_control_init(&control,
+                               ngx_helix_now() + NGX_HELIX_SLICE_THREAD, NULL);
+
+        rc = unit->kind->step_batch(unit->states, unit->results, unit->n,
+                                    &control.control);
+    } while (rc == HELIX_AGAIN);
+}
+
+
+/* The number of jobs that somebody still waits for. */
+
+static ngx_uint_t
+ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit)
+{
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < unit->n; i++) {
+
+        if (__atomic_load_n(&unit->jobs[i]->cancel, __ATOMIC_RELAXED)) {
+            unit->states[i] = NULL;
+        }
+
+        n += (unit->states[i] != NULL);
+    }
+
+    return n;
+}
+
+
+void
+ngx_helix_unit_end(ngx_helix_unit_t *unit)
+{
+    uint64_t          exec;
+    ngx_uint_t        i;
+    ngx_helix_job_t  *job;
+
+    exec = unit->ended - unit->started;
+
+    ngx_helix_count_held(unit->jobs[0]->exec->slot, exec / unit->n);
+
+    /* ending one job may detach others of the same unit: not sooner than in
+       their own turn are they gone */
+
+    for (i = 0; i < unit->n; i++) {
+        job = unit->jobs[i];
+
+        job->batch_size = unit->n;
+        job->times.queue = unit->started - job->spec.received;
+        job->times.exec = exec;
+
+        ngx_helix_job_end(job, ngx_helix_result_end(unit->results[i]));
+    }
+
+    ngx_free(unit);
+}

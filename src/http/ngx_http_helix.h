@@ -1,0 +1,280 @@
+
+/*
+ * What the files that know HTTP share: configuration, the job of a request,
+ * answers.  Event loop only, unless a function says "config time".
+ */
+
+#ifndef NGX_HTTP_HELIX_H_INCLUDED
+#define NGX_HTTP_HELIX_H_INCLUDED
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "helix_json.h"
+#include "helix_kind.h"
+#include "helix_policy.h"
+#include "ngx_helix_exec.h"
+#include "ngx_helix_zone.h"
+
+
+#define NGX_HTTP_HELIX_VERSION   "0.1.0"
+
+#define NGX_HTTP_HELIX_SETTINGS  32       /* rows of the table, at most */
+
+
+/* Attributes of a job, the bits of "set" and "locked". */
+
+typedef enum {
+    NGX_HTTP_HELIX_ID = 0,
+    NGX_HTTP_HELIX_KIND,
+    NGX_HTTP_HELIX_INPUTS,
+    NGX_HTTP_HELIX_COST,
+    NGX_HTTP_HELIX_SCALING,
+    NGX_HTTP_HELIX_BUDGET,
+    NGX_HTTP_HELIX_STRATEGY,          /* configuration only */
+    NGX_HTTP_HELIX_BIGINT,            /* query string only */
+    NGX_HTTP_HELIX_FIELDS
+} ngx_http_helix_field_t;
+
+
+/* A kind with its limits and defaults: one helix_kind directive. */
+
+typedef struct {
+    ngx_str_t                      name;
+    const helix_kind_t            *kind;
+    ngx_uint_t                     index;         /* in the zone */
+    ngx_flag_t                     batch;
+    uint64_t                       cost;
+    float                          scaling;
+    ngx_msec_t                     budget;        /* 0: none */
+    uint64_t                       max_cost;
+    ngx_uint_t                     max_inputs;
+} ngx_http_helix_kind_t;
+
+
+/* One value of a helix_job directive. */
+
+typedef struct {
+    ngx_http_helix_field_t         field;
+    ngx_http_complex_value_t       value;
+    ngx_uint_t                     final;
+} ngx_http_helix_job_value_t;
+
+
+typedef struct {
+    u_char                        *file;
+    ngx_uint_t                     line;
+} ngx_http_helix_place_t;
+
+
+typedef struct {
+    ngx_uint_t                     enabled;       /* helix_pass or _status */
+    helix_settings_t               settings;
+    ngx_http_helix_place_t         places[NGX_HTTP_HELIX_SETTINGS];
+                                                  /* of the table's rows */
+    ngx_str_t                      policy;
+
+    ngx_str_t                      zone_name;
+    ngx_http_helix_place_t         zone_place;
+    ngx_shm_zone_t                *shm_zone;
+    ngx_helix_zone_t              *zone;
+    ngx_cycle_t                   *cycle;
+
+    ngx_str_t                      pool_name;
+    ngx_str_t                      pool_threads;  /* "threads=N" */
+    ngx_http_helix_place_t         pool_place;
+    ngx_thread_pool_t             *pool;
+
+    ngx_http_helix_kind_t          kinds[NGX_HELIX_KINDS];
+    ngx_uint_t                     nkinds;
+    ngx_uint_t                     max_inputs;    /* of any kind */
+
+    ngx_cpuset_t                   cpus;          /* of the master */
+    ngx_uint_t                     cpus_known;
+
+    ngx_helix_exec_t              *exec;          /* of this worker */
+} ngx_http_helix_main_conf_t;
+
+
+typedef enum {
+    NGX_HTTP_HELIX_STATUS_AUTO = 0,
+    NGX_HTTP_HELIX_STATUS_TEXT,
+    NGX_HTTP_HELIX_STATUS_JSON,
+    NGX_HTTP_HELIX_STATUS_HEALTH,
+    NGX_HTTP_HELIX_STATUS_NONE            /* no such path */
+} ngx_http_helix_status_format_t;
+
+
+#define NGX_HTTP_HELIX_RETRY_OFF   ((ngx_msec_t) -2)
+#define NGX_HTTP_HELIX_RETRY_AUTO  0
+
+
+typedef struct {
+    ngx_uint_t                     pass;
+    ngx_http_helix_place_t         pass_place;
+    ngx_http_complex_value_t      *pass_kind;
+    ngx_array_t                   *job;           /* ..._job_value_t */
+    ngx_msec_t                     timeout;
+    ngx_uint_t                     reject_status;
+    ngx_msec_t                     retry_after;
+    ngx_uint_t                     status;
+    ngx_uint_t                     status_format;
+} ngx_http_helix_loc_conf_t;
+
+
+/* Why a request is not answered with a result; RFC 9457. */
+
+typedef struct {
+    ngx_uint_t                     status;
+    const char                    *code;
+    const char                    *title;
+    ngx_str_t                      detail;
+
+    /* members below are left out when zero */
+    const char                    *field;
+    ngx_str_t                      value;
+    const char                    *expected;
+    const char                    *nearest;       /* did_you_mean */
+    ngx_uint_t                     known;         /* list the kinds */
+    uint64_t                       limit;
+    ngx_str_t                      json;          /* the text with the error */
+    size_t                         offset;        /* in json */
+} ngx_http_helix_problem_t;
+
+
+/* The job of a request. */
+
+typedef struct {
+    ngx_uint_t                     set;           /* bits of fields */
+    ngx_uint_t                     locked;        /* given by "final" */
+    ngx_uint_t                     seen;          /* in this request */
+
+    uint64_t                       id;
+    ngx_str_t                      kind_name;
+    ngx_array_t                    inputs;        /* uint64_t */
+    uint64_t                       cost;
+    float                          scaling;
+    uint64_t                       budget;        /* ms, 0: none */
+    helix_strategy_t               strategy;      /* pinned */
+    ngx_uint_t                     bigint_string;
+
+    ngx_http_helix_kind_t         *kind;          /* NULL: not known (yet) */
+    helix_plan_t                   plan;
+    helix_decision_t               decision;
+    ngx_helix_job_spec_t           spec;
+    ngx_helix_job_t               *job;           /* while it is in a lane */
+    ngx_http_cleanup_t            *cleanup;
+
+    ngx_helix_invalid_t            invalid;
+    ngx_http_helix_problem_t       problem;
+} ngx_http_helix_ctx_t;
+
+
+/* Content handlers. */
+ngx_int_t ngx_http_helix_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_helix_status_handler(ngx_http_request_t *r);
+
+
+/*
+ * Reads the attributes of the job from configuration, query string and body,
+ * which must have been read.  NGX_OK, NGX_ERROR without memory, or
+ * NGX_DECLINED with ctx->problem and ctx->invalid set.
+ */
+ngx_int_t ngx_http_helix_read_job(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+
+/* One attribute from text or from a JSON token; results as above. */
+ngx_int_t ngx_http_helix_field_text(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_http_helix_field_t field,
+    ngx_str_t *value);
+ngx_int_t ngx_http_helix_field_json(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_http_helix_field_t field,
+    helix_json_t *json, helix_json_token_t *token);
+
+/* The field of a name that a client may use, with "query" those of the query
+   string too; NGX_HTTP_HELIX_FIELDS: none. */
+ngx_http_helix_field_t ngx_http_helix_field_find(ngx_str_t *name,
+    ngx_uint_t query);
+const char *ngx_http_helix_field_nearest(ngx_str_t *name, ngx_uint_t query);
+const char *ngx_http_helix_field_name(ngx_http_helix_field_t field);
+
+/* The field that helix_job may set; NULL or what is expected of its value,
+   for config time.  A budget there is a time, or milliseconds. */
+ngx_http_helix_field_t ngx_http_helix_field_conf(ngx_str_t *name);
+const char *ngx_http_helix_field_check(ngx_http_helix_field_t field,
+    ngx_str_t *value);
+ngx_int_t ngx_http_helix_field_budget(ngx_str_t *value, uint64_t *ms);
+
+/* Any spelling of a kind: case and '_', '-' do not count.  NULL: none. */
+ngx_http_helix_kind_t *ngx_http_helix_kind_find(
+    ngx_http_helix_main_conf_t *hmcf, ngx_str_t *name);
+const char *ngx_http_helix_kind_nearest(ngx_http_helix_main_conf_t *hmcf,
+    ngx_str_t *name);
+
+/* Fills ctx->problem; always NGX_DECLINED, NGX_ERROR without memory. */
+ngx_int_t ngx_http_helix_problem(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_helix_invalid_t invalid, const char *field,
+    const char *fmt, ...);
+
+
+/*
+ * Answers.  Each sends the response and returns what the request is to be
+ * finalized with.
+ */
+ngx_int_t ngx_http_helix_send_result(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, const void *state, ngx_helix_times_t *times,
+    ngx_uint_t batch_size);
+ngx_int_t ngx_http_helix_send_problem(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+ngx_int_t ngx_http_helix_send_reject(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+ngx_int_t ngx_http_helix_send_end(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_helix_end_t end, ngx_helix_times_t *times);
+ngx_int_t ngx_http_helix_send_body(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, u_char *body, size_t len);
+
+/* 405; "allow" is the list of methods. */
+ngx_int_t ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow);
+
+ngx_int_t ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
+    u_char *value, size_t len);
+
+
+/* Config time: router directives, ngx_http_helix_conf.c. */
+char *ngx_http_helix_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_kind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void *ngx_http_helix_create_main_conf(ngx_conf_t *cf);
+
+/* Postconfiguration: what can only be checked when all is read; the zone and
+   the thread pool. */
+ngx_int_t ngx_http_helix_init(ngx_conf_t *cf);
+
+char *ngx_http_helix_unknown_kind(ngx_conf_t *cf,
+    ngx_http_helix_main_conf_t *hmcf, ngx_str_t *name);
+ngx_uint_t ngx_http_helix_is(ngx_str_t *text, const char *word);
+void ngx_http_helix_here(ngx_conf_t *cf, ngx_http_helix_place_t *place);
+
+/* ', did you mean "batch="?' or nothing; valid until the next call. */
+const char *ngx_http_helix_quote_nearest(ngx_str_t *text,
+    const char *const *names);
+
+/* Config time: request directives, ngx_http_helix_loc_conf.c. */
+char *ngx_http_helix_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_job(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_positive(ngx_conf_t *cf, void *post, void *data);
+
+void *ngx_http_helix_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+
+
+extern ngx_module_t  ngx_http_helix_module;
+
+
+#endif /* NGX_HTTP_HELIX_H_INCLUDED */

@@ -1,0 +1,369 @@
+
+#include "ngx_http_helix.h"
+
+
+static void ngx_http_helix_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_helix_run(ngx_http_request_t *r);
+static ngx_int_t ngx_http_helix_check(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+static void ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args);
+static void ngx_http_helix_decide(ngx_http_helix_main_conf_t *hmcf,
+    ngx_http_helix_ctx_t *ctx);
+static ngx_int_t ngx_http_helix_inline(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+static ngx_int_t ngx_http_helix_defer(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+static ngx_int_t ngx_http_helix_drop(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, helix_reason_t reason);
+static void ngx_http_helix_watch(ngx_http_request_t *r);
+static void ngx_http_helix_cleanup(void *data);
+static void ngx_http_helix_done(ngx_helix_job_t *job);
+
+
+ngx_int_t
+ngx_http_helix_handler(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST))) {
+
+        rc = ngx_http_discard_request_body(r);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return ngx_http_helix_send_method(r, "GET, HEAD, POST");
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_helix_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_helix_body(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_helix_run(r);
+
+    if (rc != NGX_DONE) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+/* NGX_DONE: the job is in a lane, ngx_http_helix_done() will finalize. */
+
+static ngx_int_t
+ngx_http_helix_run(ngx_http_request_t *r)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   kind;
+    ngx_http_helix_ctx_t        *ctx;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_helix_module);
+
+    ctx->spec.received = ngx_helix_now();
+
+#ifdef HELIX_CANARY
+    ((u_char *) ngx_pnalloc(r->pool, 10))[10] = '\0';
+#endif
+
+    rc = ngx_http_helix_check(r, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        kind = ctx->kind ? ctx->kind->index : NGX_HELIX_NO_KIND;
+        ngx_helix_count_invalid(ngx_helix_exec_slot(hmcf->exec), kind,
+                                ctx->invalid);
+        return ngx_http_helix_send_problem(r, ctx);
+    }
+
+    ngx_http_helix_decide(hmcf, ctx);
+
+    switch (ctx->decision.strategy) {
+
+    case HELIX_INLINE:
+        return ngx_http_helix_inline(r, ctx);
+
+    case HELIX_DROP:
+        return ngx_http_helix_drop(r, ctx, ctx->decision.reason);
+
+    default: /* HELIX_SPAWN, HELIX_CPU_POOL, HELIX_BATCH */
+        return ngx_http_helix_defer(r, ctx);
+    }
+}
+
+
+/* Everything that can be wrong with a job, and what it will cost. */
+
+static ngx_int_t
+ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    helix_args_t                args;
+    ngx_http_helix_kind_t      *kind;
+    ngx_http_helix_loc_conf_t  *hlcf;
+
+    rc = ngx_http_helix_read_job(r, ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+    kind = ctx->kind;
+
+    if (ctx->inputs.nelts > kind->max_inputs) {
+        ctx->problem.limit = kind->max_inputs;
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_TOO_LARGE, "inputs",
+                                      "%ui inputs are more than the %ui that "
+                                      "\"max_inputs\" of helix_kind %V allows",
+                                      ctx->inputs.nelts, kind->max_inputs,
+                                      &kind->name);
+    }
+
+    ctx->plan.size = sizeof(helix_plan_t);
+
+    ngx_http_helix_args(ctx, &args);
+
+    if (kind->kind->plan(&args, &ctx->plan) != HELIX_DONE) {
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, NULL, "%s",
+                                      ctx->plan.error);
+    }
+
+    if (ctx->plan.work > kind->max_cost) {
+        ctx->problem.limit = kind->max_cost;
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_TOO_LARGE,
+                                      "compute_cost",
+                                      "the work of %uL units is more than the "
+                                      "%uL that \"max_cost\" of helix_kind %V "
+                                      "allows", ctx->plan.work,
+                                      kind->max_cost, &kind->name);
+    }
+
+    ctx->spec.kind = kind->kind;
+    ctx->spec.kind_index = kind->index;
+    ctx->spec.memory = ctx->plan.memory;
+    ctx->spec.budget = ctx->budget * 1000000;
+    ctx->spec.timeout = hlcf->timeout;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args)
+{
+    args->size = sizeof(helix_args_t);
+    args->inputs = ctx->inputs.elts;
+    args->ninputs = ctx->inputs.nelts;
+    args->id = ctx->id;
+    args->cost = ctx->cost;
+}
+
+
+static void
+ngx_http_helix_decide(ngx_http_helix_main_conf_t *hmcf,
+    ngx_http_helix_ctx_t *ctx)
+{
+    uint64_t             threshold;
+    ngx_helix_zone_t    *zone;
+    helix_policy_job_t   job;
+
+    if (ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY)) {
+        ctx->decision.strategy = ctx->strategy;
+        ctx->decision.reason = HELIX_PINNED;
+
+    } else {
+        zone = ngx_helix_exec_zone(hmcf->exec);
+        threshold = ngx_helix_zone_threshold(zone);
+
+        job.cost = ctx->cost;
+        job.scaling = ctx->scaling;
+        job.batchable = ctx->kind->batch && hmcf->settings.batching;
+
+        ctx->decision = helix_threshold_decide(&hmcf->settings,
+                            threshold ? threshold
+                                      : hmcf->settings.spawn_threshold,
+                            ngx_helix_tokens_busy(zone), &job);
+    }
+
+    ctx->spec.strategy = ctx->decision.strategy;
+}
+
+
+static ngx_int_t
+ngx_http_helix_inline(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    void                        *state;
+    helix_args_t                 args;
+    ngx_helix_end_t              end;
+    ngx_helix_times_t            times;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    state = ngx_pmemalign(r->pool, ctx->plan.memory, 16);
+    if (state == NULL) {
+        return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
+    }
+
+    ngx_http_helix_args(ctx, &args);
+    ctx->spec.kind->start(state, &args);
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+
+    end = ngx_helix_exec_inline(hmcf->exec, &ctx->spec, state, &times);
+
+    if (end != NGX_HELIX_COMPLETED) {
+        return ngx_http_helix_send_end(r, ctx, end, &times);
+    }
+
+    return ngx_http_helix_send_result(r, ctx, state, &times, 1);
+}
+
+
+static ngx_int_t
+ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    helix_args_t                 args;
+    ngx_helix_job_t             *job;
+    ngx_helix_exec_t            *exec;
+    ngx_http_cleanup_t          *cln;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    exec = hmcf->exec;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
+    }
+
+    if (ngx_helix_exec_admit(exec, ctx->spec.strategy) != NGX_OK) {
+        return ngx_http_helix_drop(r, ctx, HELIX_QUEUE_FULL);
+    }
+
+    job = ngx_helix_job_create(exec, &ctx->spec);
+    if (job == NULL) {
+        return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
+    }
+
+    ngx_http_helix_args(ctx, &args);
+    ctx->spec.kind->start(job->state, &args);
+
+    if (ngx_helix_job_start(job, r, ngx_http_helix_done) != NGX_OK) {
+        return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
+    }
+
+    ctx->job = job;
+    ctx->cleanup = cln;
+
+    cln->handler = ngx_http_helix_cleanup;
+    cln->data = job;
+
+    ngx_http_helix_watch(r);
+
+    return NGX_DONE;
+}
+
+
+/* Notices a client that leaves, also one that has left already. */
+
+static void
+ngx_http_helix_watch(ngx_http_request_t *r)
+{
+    ngx_event_t  *rev;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    rev = r->connection->read;
+
+    if (rev->ready) {
+        ngx_post_event(rev, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_http_helix_cleanup(void *data)
+{
+    ngx_helix_job_detach(data);
+}
+
+
+static void
+ngx_http_helix_done(ngx_helix_job_t *job)
+{
+    ngx_int_t              rc;
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r;
+    ngx_http_helix_ctx_t  *ctx;
+
+    r = job->owner;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_helix_module);
+
+    ctx->cleanup->handler = NULL;
+    ctx->job = NULL;
+
+    if (job->end == NGX_HELIX_COMPLETED) {
+        rc = ngx_http_helix_send_result(r, ctx, job->state, &job->times,
+                                        job->batch_size);
+
+    } else {
+        rc = ngx_http_helix_send_end(r, ctx, job->end, &job->times);
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_helix_drop(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    helix_reason_t reason)
+{
+    double                       busy;
+    uint64_t                     now;
+    ngx_helix_exec_t            *exec;
+    ngx_helix_slot_t            *slot;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    exec = hmcf->exec;
+    slot = ngx_helix_exec_slot(exec);
+
+    ctx->decision.strategy = HELIX_DROP;
+    ctx->decision.reason = reason;
+
+    ngx_helix_count_dropped(slot, ctx->kind->index, reason);
+
+    now = ctx->spec.received / 1000000;
+    busy = (double) ngx_helix_tokens_busy(ngx_helix_exec_zone(exec))
+           / hmcf->settings.concurrency;
+
+    helix_pressure_record(ngx_helix_slot_pressure(slot), hmcf->settings.alpha,
+                          now, busy, 1, 1.0);
+
+    return ngx_http_helix_send_reject(r, ctx);
+}

@@ -1,0 +1,176 @@
+
+#include "ngx_http_helix_metrics.h"
+
+
+#define ngx_http_helix_books(field)  offsetof(ngx_http_helix_books_t, field)
+#define ngx_http_helix_end(end)                                               \
+    (offsetof(ngx_http_helix_books_t, ended) + (end) * sizeof(uint64_t))
+
+
+static void ngx_http_helix_books_add(ngx_http_helix_books_t *books,
+    const ngx_helix_lane_counts_t *lane);
+
+
+const ngx_http_helix_metric_t  ngx_http_helix_metrics[] = {
+
+    { "received", NGX_HTTP_HELIX_TOTAL|NGX_HTTP_HELIX_BY_KIND,
+      ngx_http_helix_books(received), 0,
+      "Job requests read completely: invalid, dropped and admitted." },
+
+    { "invalid", NGX_HTTP_HELIX_TOTAL|NGX_HTTP_HELIX_BY_KIND,
+      ngx_http_helix_books(invalid), 0,
+      "Requests refused before a decision, with a 4xx status." },
+
+    { "dropped", NGX_HTTP_HELIX_TOTAL|NGX_HTTP_HELIX_BY_KIND,
+      ngx_http_helix_books(dropped), 0,
+      "Jobs refused by the decision; nothing was executed." },
+
+    { "admitted", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_books(admitted), 0,
+      "Jobs accepted to run." },
+
+    { "completed", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_end(NGX_HELIX_COMPLETED), 0,
+      "Admitted jobs that returned a result." },
+
+    { "failed", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_end(NGX_HELIX_FAILED), 0,
+      "Admitted jobs whose kernel could not compute a result." },
+
+    { "expired", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_end(NGX_HELIX_EXPIRED), 0,
+      "Admitted jobs without a result when helix_timeout passed." },
+
+    { "cancelled", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_end(NGX_HELIX_CANCELLED), 0,
+      "Admitted jobs whose client left or whose worker was stopped." },
+
+    { "shed", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_end(NGX_HELIX_SHED), 0,
+      "Admitted jobs refused before they ran." },
+
+    { "lost", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_end(NGX_HELIX_LOST), 0,
+      "Admitted jobs of worker processes that died." },
+
+    { "in_flight", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_books(in_flight), 1,
+      "Admitted jobs that have not ended." },
+
+    { "late", NGX_HTTP_HELIX_ALL,
+      ngx_http_helix_books(late), 0,
+      "Completed jobs that took longer than their latency budget." },
+
+    { NULL, 0, 0, 0, NULL }
+};
+
+
+const ngx_http_helix_quantile_t  ngx_http_helix_quantiles[] = {
+    { "avg", 0 },
+    { "p50", 0.50 },
+    { "p95", 0.95 },
+    { "p99", 0.99 },
+    { NULL, 0 }
+};
+
+
+void
+ngx_http_helix_books_total(ngx_helix_counts_t *counts,
+    ngx_http_helix_books_t *books)
+{
+    ngx_uint_t               i, e;
+    ngx_http_helix_books_t   part;
+
+    ngx_memzero(books, sizeof(ngx_http_helix_books_t));
+
+    for (i = 0; i <= NGX_HELIX_NO_KIND; i++) {
+        ngx_http_helix_books_kind(counts, i, &part);
+
+        books->received += part.received;
+        books->invalid += part.invalid;
+        books->dropped += part.dropped;
+        books->admitted += part.admitted;
+        books->in_flight += part.in_flight;
+        books->late += part.late;
+
+        for (e = 0; e < NGX_HELIX_ENDS; e++) {
+            books->ended[e] += part.ended[e];
+        }
+    }
+}
+
+
+void
+ngx_http_helix_books_kind(ngx_helix_counts_t *counts, ngx_uint_t kind,
+    ngx_http_helix_books_t *books)
+{
+    ngx_uint_t                lane;
+    ngx_helix_kind_counts_t  *kc;
+
+    ngx_memzero(books, sizeof(ngx_http_helix_books_t));
+
+    kc = &counts->kinds[kind];
+
+    books->invalid = kc->invalid;
+    books->dropped = kc->dropped;
+
+    for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
+        ngx_http_helix_books_add(books, &kc->lanes[lane]);
+    }
+
+    books->received = books->invalid + books->dropped + books->admitted;
+}
+
+
+void
+ngx_http_helix_books_lane(ngx_helix_counts_t *counts, ngx_uint_t lane,
+    ngx_http_helix_books_t *books)
+{
+    ngx_uint_t  kind;
+
+    ngx_memzero(books, sizeof(ngx_http_helix_books_t));
+
+    for (kind = 0; kind < NGX_HELIX_KINDS; kind++) {
+        ngx_http_helix_books_add(books, &counts->kinds[kind].lanes[lane]);
+    }
+}
+
+
+static void
+ngx_http_helix_books_add(ngx_http_helix_books_t *books,
+    const ngx_helix_lane_counts_t *lane)
+{
+    ngx_uint_t  e;
+
+    books->admitted += lane->admitted;
+    books->late += lane->late;
+    books->in_flight += ngx_helix_lane_in_flight(lane);
+
+    for (e = 0; e < NGX_HELIX_ENDS; e++) {
+        books->ended[e] += lane->ended[e];
+    }
+}
+
+
+uint64_t
+ngx_http_helix_metric_value(const ngx_http_helix_metric_t *metric,
+    const ngx_http_helix_books_t *books)
+{
+    return *(const uint64_t *) ((const char *) books + metric->offset);
+}
+
+
+uint64_t
+ngx_http_helix_quantile_value(const ngx_http_helix_quantile_t *q,
+    const helix_hist_t *hist)
+{
+    if (hist->count == 0) {
+        return 0;
+    }
+
+    if (q->q == 0) {
+        return hist->sum / hist->count;
+    }
+
+    return (uint64_t) helix_hist_quantile(hist, q->q);
+}

@@ -1,0 +1,97 @@
+
+/*
+ * The one table of what is counted, from which every format of the status
+ * location is made, and the sums it points into.
+ */
+
+#ifndef NGX_HTTP_HELIX_METRICS_H_INCLUDED
+#define NGX_HTTP_HELIX_METRICS_H_INCLUDED
+
+
+#include "ngx_http_helix.h"
+
+
+#define NGX_HTTP_HELIX_TOTAL      0x1
+#define NGX_HTTP_HELIX_BY_KIND    0x2
+#define NGX_HTTP_HELIX_BY_LANE    0x4
+
+#define NGX_HTTP_HELIX_ALL        (NGX_HTTP_HELIX_TOTAL                       \
+                                   |NGX_HTTP_HELIX_BY_KIND                    \
+                                   |NGX_HTTP_HELIX_BY_LANE)
+
+
+/* The books of all jobs, of one kind or of one lane. */
+
+typedef struct {
+    uint64_t      received;
+    uint64_t      invalid;
+    uint64_t      dropped;
+    uint64_t      admitted;
+    uint64_t      ended[NGX_HELIX_ENDS];
+    uint64_t      in_flight;
+    uint64_t      late;
+} ngx_http_helix_books_t;
+
+
+typedef struct {
+    const char   *name;
+    ngx_uint_t    scopes;
+    size_t        offset;            /* in the books */
+    ngx_uint_t    gauge;
+    const char   *help;
+} ngx_http_helix_metric_t;
+
+extern const ngx_http_helix_metric_t  ngx_http_helix_metrics[];
+                                                   /* ends with name NULL */
+
+
+typedef struct {
+    const char   *name;
+    double        q;                 /* 0: the mean */
+} ngx_http_helix_quantile_t;
+
+extern const ngx_http_helix_quantile_t  ngx_http_helix_quantiles[];
+
+
+/* What every format shows, read once. */
+
+typedef struct {
+    ngx_http_helix_main_conf_t  *hmcf;
+    ngx_helix_zone_t            *zone;
+    ngx_helix_counts_t           counts;
+    ngx_http_helix_books_t       total;
+    helix_pressure_t             averages;
+    double                       pressure;
+    uint64_t                     uptime;          /* seconds */
+    uint64_t                     spawn_threshold;
+    ngx_uint_t                   busy;            /* tokens */
+    helix_hist_t                 hist;            /* scratch */
+} ngx_http_helix_snapshot_t;
+
+
+/* ok, busy, shedding or draining. */
+const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
+
+/* The formats; each sends the response. */
+ngx_int_t ngx_http_helix_send_stats(ngx_http_request_t *r,
+    ngx_http_helix_snapshot_t *s);
+ngx_int_t ngx_http_helix_send_text(ngx_http_request_t *r,
+    ngx_http_helix_snapshot_t *s);
+
+
+void ngx_http_helix_books_total(ngx_helix_counts_t *counts,
+    ngx_http_helix_books_t *books);
+void ngx_http_helix_books_kind(ngx_helix_counts_t *counts, ngx_uint_t kind,
+    ngx_http_helix_books_t *books);
+void ngx_http_helix_books_lane(ngx_helix_counts_t *counts, ngx_uint_t lane,
+    ngx_http_helix_books_t *books);
+
+uint64_t ngx_http_helix_metric_value(const ngx_http_helix_metric_t *metric,
+    const ngx_http_helix_books_t *books);
+
+/* ns; of an empty histogram 0. */
+uint64_t ngx_http_helix_quantile_value(const ngx_http_helix_quantile_t *q,
+    const helix_hist_t *hist);
+
+
+#endif /* NGX_HTTP_HELIX_METRICS_H_INCLUDED */

@@ -1,0 +1,568 @@
+
+#include "ngx_http_helix.h"
+
+
+/* Room for everything but the elements of "inputs". */
+#define NGX_HTTP_HELIX_TOKENS       512
+#define NGX_HTTP_HELIX_BODY         65536
+#define NGX_HTTP_HELIX_INPUT_LEN    24
+
+
+typedef enum {
+    NGX_HTTP_HELIX_BODY_NONE = 0,
+    NGX_HTTP_HELIX_BODY_JSON,
+    NGX_HTTP_HELIX_BODY_FORM,
+    NGX_HTTP_HELIX_BODY_OTHER
+} ngx_http_helix_body_type_t;
+
+
+static ngx_int_t ngx_http_helix_read_conf(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_uint_t final);
+static ngx_int_t ngx_http_helix_read_kind(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+static ngx_int_t ngx_http_helix_read_body(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+static ngx_int_t ngx_http_helix_body_text(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_str_t *text);
+static ngx_int_t ngx_http_helix_body_copy(ngx_http_request_t *r,
+    ngx_str_t *text);
+static ngx_http_helix_body_type_t ngx_http_helix_body_type(
+    ngx_http_request_t *r, ngx_str_t *text);
+static ngx_int_t ngx_http_helix_read_json(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_str_t *text);
+static ngx_int_t ngx_http_helix_json_error(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, helix_json_t *json);
+static ngx_int_t ngx_http_helix_read_pairs(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_str_t *text, ngx_uint_t query);
+static ngx_int_t ngx_http_helix_client_field(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_str_t *name, ngx_uint_t query,
+    ngx_http_helix_field_t *field);
+static ngx_int_t ngx_http_helix_unescape(ngx_pool_t *pool, ngx_str_t *text);
+
+
+ngx_int_t
+ngx_http_helix_read_job(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ngx_array_init(&ctx->inputs, r->pool, 16, sizeof(uint64_t)) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_helix_read_conf(r, ctx, 1);
+
+    if (rc == NGX_OK && r->args.len) {
+        rc = ngx_http_helix_read_pairs(r, ctx, &r->args, 1);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_helix_read_body(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_helix_read_conf(r, ctx, 0);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_helix_read_kind(r, ctx);
+    }
+
+    return rc;
+}
+
+
+/* Values of helix_pass and helix_job: the final ones come first and lock
+   their fields, the others fill what the request has left open. */
+
+static ngx_int_t
+ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_uint_t final)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    value;
+    ngx_uint_t                   i;
+    ngx_http_helix_loc_conf_t   *hlcf;
+    ngx_http_helix_job_value_t  *jv;
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    if (final && hlcf->pass_kind) {
+
+        if (ngx_http_complex_value(r, hlcf->pass_kind, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len) {
+            ctx->kind_name = value;
+            ctx->set |= 1 << NGX_HTTP_HELIX_KIND;
+        }
+    }
+
+    if (hlcf->job == NULL) {
+        ctx->locked = ctx->set;
+        return NGX_OK;
+    }
+
+    jv = hlcf->job->elts;
+
+    for (i = 0; i < hlcf->job->nelts; i++) {
+
+        if (jv[i].final != final || (ctx->set & (1 << jv[i].field))) {
+            continue;
+        }
+
+        if (ngx_http_complex_value(r, &jv[i].value, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len == 0) {
+            continue;
+        }
+
+        if (jv[i].field == NGX_HTTP_HELIX_BUDGET
+            && ngx_http_helix_field_budget(&value, &ctx->budget) == NGX_OK)
+        {
+            ctx->set |= 1 << NGX_HTTP_HELIX_BUDGET;
+            continue;
+        }
+
+        rc = ngx_http_helix_field_text(r, ctx, jv[i].field, &value);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (final) {
+        ctx->locked = ctx->set;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_kind(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    ngx_http_helix_kind_t       *kind;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+
+    if (!(ctx->set & (1 << NGX_HTTP_HELIX_KIND))) {
+        ctx->problem.known = 1;
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, "kind",
+                                      "a job needs a kind, for example: "
+                                      "curl 'http://%V%V"
+                                      "?kind=hashmix&inputs=42,100'",
+                                      r->headers_in.host
+                                      ? &r->headers_in.host->value
+                                      : &r->headers_in.server, &r->uri);
+    }
+
+    kind = ngx_http_helix_kind_find(hmcf, &ctx->kind_name);
+
+    if (kind == NULL) {
+        ctx->problem.known = 1;
+        ctx->problem.value = ctx->kind_name;
+        ctx->problem.nearest = ngx_http_helix_kind_nearest(hmcf,
+                                                           &ctx->kind_name);
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_UNKNOWN_KIND, "kind",
+                                      "there is no such kind of job");
+    }
+
+    ctx->kind = kind;
+
+    if (!(ctx->set & (1 << NGX_HTTP_HELIX_COST))) {
+        ctx->cost = kind->cost;
+    }
+
+    if (!(ctx->set & (1 << NGX_HTTP_HELIX_SCALING))) {
+        ctx->scaling = kind->scaling;
+    }
+
+    /* a client may only shorten what the configuration gives */
+
+    if (kind->budget && (ctx->budget == 0 || ctx->budget > kind->budget)) {
+        ctx->budget = kind->budget;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_body(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+    ngx_str_t  text;
+
+    rc = ngx_http_helix_body_text(r, ctx, &text);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    switch (ngx_http_helix_body_type(r, &text)) {
+
+    case NGX_HTTP_HELIX_BODY_NONE:
+        return NGX_OK;
+
+    case NGX_HTTP_HELIX_BODY_JSON:
+        return ngx_http_helix_read_json(r, ctx, &text);
+
+    case NGX_HTTP_HELIX_BODY_FORM:
+        return ngx_http_helix_read_pairs(r, ctx, &text, 0);
+
+    default: /* NGX_HTTP_HELIX_BODY_OTHER */
+        ctx->problem.value = r->headers_in.content_type->value;
+        ctx->problem.expected = "application/json or "
+                                "application/x-www-form-urlencoded";
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_MEDIA_TYPE, NULL,
+                                      "a job is JSON or a form");
+    }
+}
+
+
+/* The body in one piece, wherever nginx has put it. */
+
+static ngx_int_t
+ngx_http_helix_body_text(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_str_t *text)
+{
+    off_t                        size, limit;
+    ngx_buf_t                   *b;
+    ngx_chain_t                 *cl;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    ngx_str_null(text);
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    b = r->request_body->bufs->buf;
+
+    if (r->request_body->bufs->next == NULL && ngx_buf_in_memory(b)) {
+        text->data = b->pos;
+        text->len = b->last - b->pos;
+        return NGX_OK;
+    }
+
+    size = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+
+    limit = NGX_HTTP_HELIX_BODY
+            + (off_t) hmcf->max_inputs * NGX_HTTP_HELIX_INPUT_LEN;
+
+    if (size > limit) {
+        ctx->problem.limit = limit;
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_TOO_LARGE, NULL,
+                                      "the body has %O bytes, %O are enough "
+                                      "for every job that \"max_inputs\" "
+                                      "allows", size, limit);
+    }
+
+    text->len = (size_t) size;
+
+    return ngx_http_helix_body_copy(r, text);
+}
+
+
+static ngx_int_t
+ngx_http_helix_body_copy(ngx_http_request_t *r, ngx_str_t *text)
+{
+    u_char       *p;
+    size_t        size;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    text->data = ngx_pnalloc(r->pool, text->len);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = text->data;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        b = cl->buf;
+        size = (size_t) ngx_buf_size(b);
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, size);
+            continue;
+        }
+
+        n = ngx_read_file(b->file, p, size, b->file_pos);
+
+        if (n != (ssize_t) size) {
+            return NGX_ERROR;
+        }
+
+        p += n;
+    }
+
+    return NGX_OK;
+}
+
+
+/* curl -d says "form" whatever it sends, so an opening brace decides. */
+
+static ngx_http_helix_body_type_t
+ngx_http_helix_body_type(ngx_http_request_t *r, ngx_str_t *text)
+{
+    size_t      i;
+    ngx_str_t  *type;
+
+    static ngx_str_t  json = ngx_string("application/json");
+    static ngx_str_t  form = ngx_string("application/x-www-form-urlencoded");
+
+    if (text->len == 0) {
+        return NGX_HTTP_HELIX_BODY_NONE;
+    }
+
+    type = r->headers_in.content_type ? &r->headers_in.content_type->value
+                                      : &form;
+
+    if (type->len >= json.len
+        && ngx_strncasecmp(type->data, json.data, json.len) == 0
+        && (type->len == json.len || type->data[json.len] == ';'
+            || type->data[json.len] == ' '))
+    {
+        return NGX_HTTP_HELIX_BODY_JSON;
+    }
+
+    if (type->len < form.len
+        || ngx_strncasecmp(type->data, form.data, form.len) != 0)
+    {
+        return NGX_HTTP_HELIX_BODY_OTHER;
+    }
+
+    for (i = 0; i < text->len && ngx_strchr(" \t\r\n", text->data[i]); i++) {
+        /* void */
+    }
+
+    return (i < text->len && text->data[i] == '{') ? NGX_HTTP_HELIX_BODY_JSON
+                                                   : NGX_HTTP_HELIX_BODY_FORM;
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_str_t *text)
+{
+    char                         buf[64];
+    ptrdiff_t                    n;
+    ngx_int_t                    rc;
+    ngx_str_t                    name;
+    helix_json_t                 json;
+    helix_json_token_t           token;
+    ngx_http_helix_field_t       field;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+
+    ctx->problem.json = *text;
+
+    helix_json_init(&json, (char *) text->data, text->len,
+                    NGX_HTTP_HELIX_TOKENS + hmcf->max_inputs);
+
+    if (helix_json_next(&json, &token) != HELIX_JSON_OBJECT) {
+        json.error = json.error ? json.error : "a job is an object";
+        return ngx_http_helix_json_error(r, ctx, &json);
+    }
+
+    while (helix_json_next(&json, &token) == HELIX_JSON_KEY) {
+
+        n = helix_json_text(&token, buf, sizeof(buf));
+
+        name.data = (n < 0) ? (u_char *) token.start : (u_char *) buf;
+        name.len = (n < 0) ? token.len : (size_t) n;
+
+        rc = ngx_http_helix_client_field(r, ctx, &name, 0, &field);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        (void) helix_json_next(&json, &token);
+
+        if (token.type == HELIX_JSON_ERROR) {
+            return ngx_http_helix_json_error(r, ctx, &json);
+        }
+
+        rc = ngx_http_helix_field_json(r, ctx, field, &json, &token);
+        if (rc == NGX_ABORT) {
+            return ngx_http_helix_json_error(r, ctx, &json);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (token.type != HELIX_JSON_OBJECT_END
+        || helix_json_next(&json, &token) != HELIX_JSON_END)
+    {
+        return ngx_http_helix_json_error(r, ctx, &json);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_helix_json_error(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    helix_json_t *json)
+{
+    uint32_t  line, column;
+
+    ctx->problem.offset = json->pos - json->start;
+
+    helix_json_position(json->start, ctx->problem.offset, &line, &column);
+
+    return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_JSON, NULL,
+                                  "%s at line %uD, column %uD",
+                                  json->error, line, column);
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_pairs(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_str_t *text, ngx_uint_t query)
+{
+    u_char                  *p, *last, *end, *eq;
+    ngx_int_t                rc;
+    ngx_str_t                name, value;
+    ngx_http_helix_field_t   field;
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, '&');
+        if (end == NULL) {
+            end = last;
+        }
+
+        if (end == p) {
+            continue;
+        }
+
+        eq = ngx_strlchr(p, end, '=');
+
+        name.data = p;
+        name.len = (eq ? eq : end) - p;
+        value.data = eq ? eq + 1 : end;
+        value.len = end - value.data;
+
+        if (ngx_http_helix_unescape(r->pool, &name) != NGX_OK
+            || ngx_http_helix_unescape(r->pool, &value) != NGX_OK)
+        {
+            ctx->problem.value.data = p;
+            ctx->problem.value.len = end - p;
+            return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, NULL,
+                                          "\"%%\" must be followed by two "
+                                          "hexadecimal digits");
+        }
+
+        rc = ngx_http_helix_client_field(r, ctx, &name, query, &field);
+
+        if (rc == NGX_OK && !(ctx->locked & (1 << field))) {
+            rc = ngx_http_helix_field_text(r, ctx, field, &value);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* A name that came from a client: known, and not seen before. */
+
+static ngx_int_t
+ngx_http_helix_client_field(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_str_t *name, ngx_uint_t query, ngx_http_helix_field_t *field)
+{
+    *field = ngx_http_helix_field_find(name, query);
+
+    if (*field == NGX_HTTP_HELIX_FIELDS) {
+        ctx->problem.value = *name;
+        ctx->problem.value.data = ngx_pstrdup(r->pool, name);
+        ctx->problem.nearest = ngx_http_helix_field_nearest(name, query);
+
+        if (ctx->problem.value.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, NULL,
+                                      "a job has no such field");
+    }
+
+    if (ctx->seen & (1 << *field)) {
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD,
+                                      ngx_http_helix_field_name(*field),
+                                      "the field is given twice");
+    }
+
+    ctx->seen |= 1 << *field;
+
+    return NGX_OK;
+}
+
+
+/* In place of nginx's: '+' is a space, and what is not hexadecimal is an
+   error. */
+
+static ngx_int_t
+ngx_http_helix_unescape(ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char     *d, *s, *last;
+    ngx_int_t   n;
+
+    s = text->data;
+    last = s + text->len;
+
+    if (ngx_strlchr(s, last, '%') == NULL && ngx_strlchr(s, last, '+') == NULL)
+    {
+        return NGX_OK;
+    }
+
+    d = ngx_pnalloc(pool, text->len);
+    if (d == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = d;
+
+    for ( /* void */ ; s < last; s++) {
+
+        if (*s != '%') {
+            *d++ = (*s == '+') ? ' ' : *s;
+            continue;
+        }
+
+        if (last - s < 3) {
+            return NGX_ERROR;
+        }
+
+        n = ngx_hextoi(s + 1, 2);
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        *d++ = (u_char) n;
+        s += 2;
+    }
+
+    text->len = d - text->data;
+
+    return NGX_OK;
+}

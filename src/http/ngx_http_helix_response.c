@@ -1,0 +1,599 @@
+
+#include "ngx_http_helix.h"
+
+#include <stdarg.h>
+
+
+#define NGX_HTTP_HELIX_PROBLEM_LEN   4096
+#define NGX_HTTP_HELIX_VALUE_LEN     64
+#define NGX_HTTP_HELIX_RESULT_LEN    512
+#define NGX_HTTP_HELIX_RESULT_MAX    (16 * 1024 * 1024)
+
+
+typedef struct {
+    ngx_uint_t            status;
+    const char           *title;
+} ngx_http_helix_invalid_info_t;
+
+
+typedef struct {
+    helix_output_t        output;
+    helix_json_writer_t  *json;
+} ngx_http_helix_output_t;
+
+
+static void ngx_http_helix_output_u64(helix_output_t *out, uint64_t value);
+static void ngx_http_helix_output_f64(helix_output_t *out, double value);
+static void ngx_http_helix_write_result(helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx, const void *state, ngx_helix_times_t *times,
+    ngx_uint_t batch_size);
+static void ngx_http_helix_write_text(helix_json_writer_t *json,
+    const char *key, u_char *data, size_t len);
+static void ngx_http_helix_write_kinds(ngx_http_request_t *r,
+    helix_json_writer_t *json);
+static void ngx_http_helix_write_problem(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, helix_json_writer_t *json);
+static ngx_int_t ngx_http_helix_send_problem_json(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, uint64_t retry_after);
+static ngx_int_t ngx_http_helix_job_headers(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, const char *reason);
+static uint64_t ngx_http_helix_retry_after(ngx_http_request_t *r);
+static ngx_int_t ngx_http_helix_has_error_page(ngx_http_request_t *r,
+    ngx_uint_t status);
+
+
+/* In the order of ngx_helix_invalid_t. */
+
+static const ngx_http_helix_invalid_info_t
+    ngx_http_helix_invalids[NGX_HELIX_INVALIDS] =
+{
+    { 400, "The body is not valid JSON" },
+    { 400, "A field of the job is wrong" },
+    { 422, "Unknown kind of job" },
+    { 413, "The job is too large" },
+    { 415, "Unsupported media type" }
+};
+
+
+ngx_int_t
+ngx_http_helix_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_helix_invalid_t invalid, const char *field, const char *fmt, ...)
+{
+    u_char   *p;
+    va_list   args;
+
+    ctx->invalid = invalid;
+    ctx->problem.status = ngx_http_helix_invalids[invalid].status;
+    ctx->problem.code = ngx_helix_invalid_names[invalid];
+    ctx->problem.title = ngx_http_helix_invalids[invalid].title;
+    ctx->problem.field = field;
+
+    p = ngx_pnalloc(r->pool, NGX_MAX_ERROR_STR);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->problem.detail.data = p;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, p + NGX_MAX_ERROR_STR, fmt, args);
+    va_end(args);
+
+    ctx->problem.detail.len = p - ctx->problem.detail.data;
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    const void *state, ngx_helix_times_t *times, ngx_uint_t batch_size)
+{
+    size_t                size;
+    u_char               *p;
+    helix_json_writer_t   json;
+
+    /* a kind writes its answer into what it is given: once more, into twice
+       the room, is cheaper than a list of buffers for the few large ones */
+
+    for (size = NGX_HTTP_HELIX_RESULT_LEN;
+         size <= NGX_HTTP_HELIX_RESULT_MAX;
+         size *= 4)
+    {
+        p = ngx_pnalloc(r->pool, size);
+        if (p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        helix_json_writer_init(&json, (char *) p, size - 1);
+
+        ngx_http_helix_write_result(&json, ctx, state, times, batch_size);
+
+        if (!json.overflow) {
+            *json.pos++ = '\n';
+
+            if (ngx_http_helix_job_headers(r, ctx, NULL) != NGX_OK) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            return ngx_http_helix_send_body(r, NGX_HTTP_OK,
+                                            "application/json", p,
+                                            json.pos - json.start);
+        }
+
+        (void) ngx_pfree(r->pool, p);
+    }
+
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static void
+ngx_http_helix_write_result(helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx, const void *state, ngx_helix_times_t *times,
+    ngx_uint_t batch_size)
+{
+    ngx_http_helix_output_t  out;
+
+    json->quote_integers = ctx->bigint_string;
+
+    helix_json_object(json);
+
+    helix_json_key(json, "id");
+    helix_json_u64(json, ctx->id);
+    helix_json_key(json, "kind");
+    helix_json_cstring(json, (char *) ctx->kind->name.data);
+    helix_json_key(json, "strategy");
+    helix_json_cstring(json, helix_strategy_names[ctx->decision.strategy]);
+    helix_json_key(json, "reason");
+    helix_json_cstring(json, helix_reason_names[ctx->decision.reason]);
+
+    helix_json_key(json, "outputs");
+    helix_json_array(json);
+
+    out.output.size = sizeof(helix_output_t);
+    out.output.u64 = ngx_http_helix_output_u64;
+    out.output.f64 = ngx_http_helix_output_f64;
+    out.json = json;
+
+    ctx->spec.kind->finish(state, &out.output);
+
+    helix_json_array_end(json);
+
+    json->quote_integers = 0;
+
+    if (ctx->decision.strategy == HELIX_BATCH) {
+        helix_json_key(json, "batch_size");
+        helix_json_u64(json, batch_size);
+    }
+
+    helix_json_key(json, "queue_ms");
+    helix_json_fixed(json, times->queue / 1000, 3);
+    helix_json_key(json, "exec_ms");
+    helix_json_fixed(json, times->exec / 1000, 3);
+    helix_json_key(json, "total_ms");
+    helix_json_fixed(json, times->total / 1000, 3);
+
+    helix_json_object_end(json);
+}
+
+
+static void
+ngx_http_helix_output_u64(helix_output_t *out, uint64_t value)
+{
+    helix_json_u64(((ngx_http_helix_output_t *) out)->json, value);
+}
+
+
+static void
+ngx_http_helix_output_f64(helix_output_t *out, double value)
+{
+    helix_json_double(((ngx_http_helix_output_t *) out)->json, value);
+}
+
+
+ngx_int_t
+ngx_http_helix_send_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "helix: %s: %V", ctx->problem.code, &ctx->problem.detail);
+
+    return ngx_http_helix_send_problem_json(r, ctx, 0);
+}
+
+
+ngx_int_t
+ngx_http_helix_send_reject(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    uint64_t                    retry_after;
+    ngx_http_helix_loc_conf_t  *hlcf;
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    ctx->problem.status = hlcf->reject_status;
+    ctx->problem.code = "Rejected";
+    ctx->problem.title = "The job was not run";
+    ngx_str_set(&ctx->problem.detail,
+                "nothing was executed, it is safe to try again");
+
+    retry_after = ngx_http_helix_retry_after(r);
+
+    return ngx_http_helix_send_problem_json(r, ctx, retry_after);
+}
+
+
+ngx_int_t
+ngx_http_helix_send_end(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_helix_end_t end, ngx_helix_times_t *times)
+{
+    switch (end) {
+
+    case NGX_HELIX_EXPIRED:
+        ctx->problem.status = NGX_HTTP_GATEWAY_TIME_OUT;
+        ctx->problem.code = "Expired";
+        ctx->problem.title = "The job did not finish in time";
+        ngx_str_set(&ctx->problem.detail,
+                    "there was no result when helix_timeout passed");
+        break;
+
+    case NGX_HELIX_FAILED:
+        ctx->problem.status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ctx->problem.code = "Kernel";
+        ctx->problem.title = "The job failed";
+        ngx_str_set(&ctx->problem.detail,
+                    "the kernel could not compute a result");
+        break;
+
+    default: /* NGX_HELIX_CANCELLED: the worker is going down */
+        return NGX_HTTP_CLOSE;
+    }
+
+    return ngx_http_helix_send_problem_json(r, ctx, 0);
+}
+
+
+/* Also the way out of a status that the administrator answers himself. */
+
+static ngx_int_t
+ngx_http_helix_send_problem_json(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, uint64_t retry_after)
+{
+    u_char               *p, *value, *last;
+    const char           *reason;
+    helix_json_writer_t   json;
+
+    if (ngx_http_helix_has_error_page(r, ctx->problem.status) == NGX_OK) {
+        return ctx->problem.status;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_HTTP_HELIX_PROBLEM_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    reason = NULL;
+
+    helix_json_writer_init(&json, (char *) p, NGX_HTTP_HELIX_PROBLEM_LEN - 1);
+
+    helix_json_object(&json);
+    ngx_http_helix_write_problem(r, ctx, &json);
+
+    if (ctx->decision.strategy == HELIX_DROP) {
+        reason = helix_reason_names[ctx->decision.reason];
+
+        helix_json_key(&json, "reason");
+        helix_json_cstring(&json, reason);
+    }
+
+    if (retry_after) {
+        helix_json_key(&json, "retry_after_ms");
+        helix_json_u64(&json, retry_after);
+    }
+
+    helix_json_object_end(&json);
+    *json.pos++ = '\n';
+
+    if (ngx_http_helix_job_headers(r, ctx, reason) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (retry_after) {
+        value = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+        if (value == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        last = ngx_sprintf(value, "%uL", (retry_after + 999) / 1000);
+
+        if (ngx_http_helix_add_header(r, "Retry-After", value, last - value)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_http_helix_send_body(r, ctx->problem.status,
+                                    "application/problem+json", p,
+                                    json.pos - json.start);
+}
+
+
+static void
+ngx_http_helix_write_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    helix_json_writer_t *json)
+{
+    size_t                     rest;
+    ngx_http_helix_problem_t  *problem;
+
+    problem = &ctx->problem;
+
+    helix_json_key(json, "title");
+    helix_json_cstring(json, problem->title);
+    helix_json_key(json, "status");
+    helix_json_u64(json, problem->status);
+    helix_json_key(json, "code");
+    helix_json_cstring(json, problem->code);
+    helix_json_key(json, "detail");
+    helix_json_string(json, (char *) problem->detail.data,
+                      ngx_min(problem->detail.len, 512));
+
+    if (problem->field) {
+        helix_json_key(json, "field");
+        helix_json_cstring(json, problem->field);
+    }
+
+    if (problem->value.data) {
+        ngx_http_helix_write_text(json, "value", problem->value.data,
+                                  problem->value.len);
+    }
+
+    if (problem->expected) {
+        helix_json_key(json, "expected");
+        helix_json_cstring(json, problem->expected);
+    }
+
+    if (problem->nearest) {
+        helix_json_key(json, "did_you_mean");
+        helix_json_cstring(json, problem->nearest);
+    }
+
+    if (problem->known) {
+        ngx_http_helix_write_kinds(r, json);
+    }
+
+    if (problem->limit) {
+        helix_json_key(json, "limit");
+        helix_json_u64(json, problem->limit);
+    }
+
+    if (ctx->invalid == NGX_HELIX_BAD_JSON && problem->json.data) {
+        helix_json_key(json, "offset");
+        helix_json_u64(json, problem->offset);
+
+        rest = problem->json.len - problem->offset;
+
+        ngx_http_helix_write_text(json, "near",
+                                  problem->json.data + problem->offset,
+                                  ngx_min(rest, 16));
+    }
+}
+
+
+/* What the client has sent comes back short. */
+
+static void
+ngx_http_helix_write_text(helix_json_writer_t *json, const char *key,
+    u_char *data, size_t len)
+{
+    helix_json_key(json, key);
+    helix_json_string(json, (char *) data,
+                      ngx_min(len, NGX_HTTP_HELIX_VALUE_LEN));
+}
+
+
+static void
+ngx_http_helix_write_kinds(ngx_http_request_t *r, helix_json_writer_t *json)
+{
+    ngx_uint_t                   i;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+
+    helix_json_key(json, "known");
+    helix_json_array(json);
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+        helix_json_cstring(json, (char *) hmcf->kinds[i].name.data);
+    }
+
+    helix_json_array_end(json);
+}
+
+
+static uint64_t
+ngx_http_helix_retry_after(ngx_http_request_t *r)
+{
+    uint64_t                     n;
+    ngx_helix_zone_t            *zone;
+    ngx_http_helix_loc_conf_t   *hlcf;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    if (hlcf->retry_after == NGX_HTTP_HELIX_RETRY_OFF) {
+        return 0;
+    }
+
+    if (hlcf->retry_after != NGX_HTTP_HELIX_RETRY_AUTO) {
+        return hlcf->retry_after;
+    }
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    zone = ngx_helix_exec_zone(hmcf->exec);
+
+    n = ngx_helix_tokens_busy(zone)
+        + ngx_helix_waiting(zone, HELIX_CPU_POOL)
+        + ngx_helix_waiting(zone, HELIX_BATCH);
+
+    return helix_retry_after(n, ngx_helix_zone_mean_exec(zone),
+                             hmcf->settings.concurrency, 1,
+                             (uint32_t) ngx_random());
+}
+
+
+static ngx_int_t
+ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    const char *reason)
+{
+    u_char      *id;
+    u_char      *last;
+    const char  *strategy;
+
+    id = ngx_pnalloc(r->pool, NGX_INT64_LEN + 1);
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = ngx_sprintf(id, "%uL", ctx->id);
+
+    if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
+        != NGX_OK
+        || ngx_http_helix_add_header(r, "X-Helix-Job", id, last - id)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* a request that was refused as invalid has not been decided on */
+
+    if (ctx->spec.kind == NULL) {
+        return NGX_OK;
+    }
+
+    strategy = helix_strategy_names[ctx->decision.strategy];
+
+    if (ngx_http_helix_add_header(r, "X-Helix-Strategy", (u_char *) strategy,
+                                  ngx_strlen(strategy))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return reason ? ngx_http_helix_add_header(r, "X-Helix-Reason",
+                                              (u_char *) reason,
+                                              ngx_strlen(reason))
+                  : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
+    u_char *value, size_t len)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = value;
+    h->value.len = len;
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow)
+{
+    static u_char  body[] =
+        "{\"title\":\"Method not allowed\",\"status\":405,"
+        "\"code\":\"MethodNotAllowed\"}\n";
+
+    if (ngx_http_helix_add_header(r, "Allow", (u_char *) allow,
+                                  ngx_strlen(allow))
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_helix_send_body(r, NGX_HTTP_NOT_ALLOWED,
+                                    "application/problem+json", body,
+                                    sizeof(body) - 1);
+}
+
+
+ngx_int_t
+ngx_http_helix_send_body(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, u_char *body, size_t len)
+{
+    ngx_int_t    rc;
+    ngx_buf_t   *b;
+    ngx_chain_t  out;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = len;
+    r->headers_out.content_type.data = (u_char *) type;
+    r->headers_out.content_type.len = ngx_strlen(type);
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = body;
+    b->last = body + len;
+    b->memory = 1;
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+/* As in ngx_http_special_response_handler(). */
+
+static ngx_int_t
+ngx_http_helix_has_error_page(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_uint_t                 i;
+    ngx_http_err_page_t       *page;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->error_pages == NULL
+        || (r->error_page && !clcf->recursive_error_pages))
+    {
+        return NGX_DECLINED;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == (ngx_int_t) status) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,282 @@
+
+#include "ngx_http_helix_metrics.h"
+
+
+#define NGX_HTTP_HELIX_STATS_LEN  65536
+
+
+static void ngx_http_helix_stats_router(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_books(helix_json_writer_t *json,
+    ngx_http_helix_books_t *books, ngx_uint_t scope);
+static void ngx_http_helix_stats_lanes(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_kinds(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_hist(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s, const char *name,
+    ngx_helix_hist_kind_t which, ngx_uint_t index);
+static void ngx_http_helix_stats_workers(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_named(helix_json_writer_t *json,
+    const char *name, const char *const *names, const uint64_t *values);
+
+
+ngx_int_t
+ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
+{
+    u_char               *p;
+    helix_json_writer_t   json;
+
+    p = ngx_palloc(r->pool, NGX_HTTP_HELIX_STATS_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    helix_json_writer_init(&json, (char *) p, NGX_HTTP_HELIX_STATS_LEN - 1);
+
+    helix_json_object(&json);
+
+    ngx_http_helix_stats_router(&json, s);
+    ngx_http_helix_stats_books(&json, &s->total, NGX_HTTP_HELIX_TOTAL);
+    ngx_http_helix_stats_named(&json, "dropped_by_reason", helix_reason_names,
+                               s->counts.dropped);
+    ngx_http_helix_stats_named(&json, "invalid_by_code",
+                               ngx_helix_invalid_names, s->counts.invalid);
+    ngx_http_helix_stats_lanes(&json, s);
+    ngx_http_helix_stats_kinds(&json, s);
+    ngx_http_helix_stats_workers(&json, s);
+
+    helix_json_object_end(&json);
+
+    if (json.overflow) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *json.pos++ = '\n';
+
+    return ngx_http_helix_send_body(r, NGX_HTTP_OK, "application/json", p,
+                                    json.pos - json.start);
+}
+
+
+static void
+ngx_http_helix_stats_router(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    helix_settings_t  *settings;
+
+    settings = &s->hmcf->settings;
+
+    helix_json_key(json, "api");
+    helix_json_u64(json, 1);
+    helix_json_key(json, "module");
+    helix_json_cstring(json, NGX_HTTP_HELIX_VERSION);
+    helix_json_key(json, "nginx");
+    helix_json_cstring(json, NGINX_VERSION);
+    helix_json_key(json, "zone");
+    helix_json_string(json, (char *) s->hmcf->zone_name.data,
+                      s->hmcf->zone_name.len);
+    helix_json_key(json, "policy");
+    helix_json_cstring(json, "threshold");
+    helix_json_key(json, "status");
+    helix_json_cstring(json, ngx_http_helix_verdict(s));
+    helix_json_key(json, "uptime_secs");
+    helix_json_u64(json, s->uptime);
+    helix_json_key(json, "epoch");
+    helix_json_u64(json, ngx_helix_zone_epoch(s->zone));
+    helix_json_key(json, "generation");
+    helix_json_u64(json, ngx_helix_zone_generation(s->zone));
+
+    helix_json_key(json, "pressure");
+    helix_json_object(json);
+    helix_json_key(json, "value");
+    helix_json_double(json, s->pressure);
+    helix_json_key(json, "occupancy");
+    helix_json_double(json, s->averages.occupancy);
+    helix_json_key(json, "drops");
+    helix_json_double(json, s->averages.drops);
+    helix_json_key(json, "latency");
+    helix_json_double(json, s->averages.latency);
+    helix_json_object_end(json);
+
+    helix_json_key(json, "pool");
+    helix_json_object(json);
+    helix_json_key(json, "name");
+    helix_json_string(json, (char *) s->hmcf->pool_name.data,
+                      s->hmcf->pool_name.len);
+    helix_json_key(json, "concurrency");
+    helix_json_u64(json, settings->concurrency);
+    helix_json_key(json, "busy");
+    helix_json_u64(json, s->busy);
+    helix_json_key(json, "busy_limit");
+    helix_json_u64(json, settings->busy);
+    helix_json_object_end(json);
+
+    helix_json_key(json, "thresholds");
+    helix_json_object(json);
+    helix_json_key(json, "inline");
+    helix_json_u64(json, settings->inline_threshold);
+    helix_json_key(json, "spawn");
+    helix_json_u64(json, s->spawn_threshold);
+    helix_json_key(json, "spawn_configured");
+    helix_json_u64(json, settings->spawn_threshold);
+    helix_json_object_end(json);
+}
+
+
+static void
+ngx_http_helix_stats_books(helix_json_writer_t *json,
+    ngx_http_helix_books_t *books, ngx_uint_t scope)
+{
+    const ngx_http_helix_metric_t  *metric;
+
+    for (metric = ngx_http_helix_metrics; metric->name; metric++) {
+        if (metric->scopes & scope) {
+            helix_json_key(json, metric->name);
+            helix_json_u64(json, ngx_http_helix_metric_value(metric, books));
+        }
+    }
+}
+
+
+static void
+ngx_http_helix_stats_lanes(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    ngx_uint_t              lane;
+    ngx_http_helix_books_t  books;
+
+    helix_json_key(json, "strategies");
+    helix_json_object(json);
+
+    for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
+        ngx_http_helix_books_lane(&s->counts, lane, &books);
+
+        helix_json_key(json, helix_strategy_names[lane]);
+        helix_json_object(json);
+
+        ngx_http_helix_stats_books(json, &books, NGX_HTTP_HELIX_BY_LANE);
+
+        if (lane != HELIX_INLINE) {
+            helix_json_key(json, "waiting");
+            helix_json_u64(json, ngx_helix_waiting(s->zone, lane));
+            helix_json_key(json, "waiting_limit");
+            helix_json_u64(json, s->hmcf->settings.queue);
+        }
+
+        ngx_http_helix_stats_hist(json, s, "latency_ms", NGX_HELIX_HIST_TOTAL,
+                                  lane);
+        ngx_http_helix_stats_hist(json, s, "queue_ms", NGX_HELIX_HIST_QUEUE,
+                                  lane);
+
+        helix_json_object_end(json);
+    }
+
+    helix_json_object_end(json);
+}
+
+
+static void
+ngx_http_helix_stats_kinds(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    ngx_uint_t              kind;
+    ngx_http_helix_books_t  books;
+
+    helix_json_key(json, "kinds");
+    helix_json_object(json);
+
+    for (kind = 0; kind < ngx_helix_zone_kinds(s->zone); kind++) {
+        ngx_http_helix_books_kind(&s->counts, kind, &books);
+
+        helix_json_key(json, ngx_helix_zone_kind_name(s->zone, kind));
+        helix_json_object(json);
+
+        ngx_http_helix_stats_books(json, &books, NGX_HTTP_HELIX_BY_KIND);
+        ngx_http_helix_stats_hist(json, s, "exec_ms", NGX_HELIX_HIST_EXEC,
+                                  kind);
+
+        helix_json_object_end(json);
+    }
+
+    helix_json_object_end(json);
+}
+
+
+static void
+ngx_http_helix_stats_hist(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s, const char *name,
+    ngx_helix_hist_kind_t which, ngx_uint_t index)
+{
+    uint64_t                          ns;
+    const ngx_http_helix_quantile_t  *q;
+
+    ngx_memzero(&s->hist, sizeof(helix_hist_t));
+    ngx_helix_zone_hist(s->zone, which, index, &s->hist);
+
+    helix_json_key(json, name);
+    helix_json_object(json);
+
+    helix_json_key(json, "count");
+    helix_json_u64(json, s->hist.count);
+
+    for (q = ngx_http_helix_quantiles; q->name; q++) {
+        ns = ngx_http_helix_quantile_value(q, &s->hist);
+
+        helix_json_key(json, q->name);
+        helix_json_fixed(json, ns, 6);
+    }
+
+    helix_json_object_end(json);
+}
+
+
+static void
+ngx_http_helix_stats_workers(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    ngx_uint_t             i, n;
+    ngx_helix_slot_info_t  info[NGX_HELIX_SLOTS];
+
+    n = ngx_helix_zone_slots(s->zone, info);
+
+    helix_json_key(json, "crashes");
+    helix_json_u64(json, ngx_helix_zone_crashes(s->zone));
+
+    helix_json_key(json, "workers");
+    helix_json_array(json);
+
+    for (i = 0; i < n; i++) {
+        helix_json_object(json);
+        helix_json_key(json, "slot");
+        helix_json_u64(json, info[i].index);
+        helix_json_key(json, "pid");
+        helix_json_u64(json, info[i].pid);
+        helix_json_key(json, "in_flight");
+        helix_json_u64(json, info[i].in_flight);
+        helix_json_object_end(json);
+    }
+
+    helix_json_array_end(json);
+}
+
+
+static void
+ngx_http_helix_stats_named(helix_json_writer_t *json, const char *name,
+    const char *const *names, const uint64_t *values)
+{
+    ngx_uint_t  i;
+
+    helix_json_key(json, name);
+    helix_json_object(json);
+
+    for (i = 0; names[i]; i++) {
+        if (values[i]) {
+            helix_json_key(json, names[i]);
+            helix_json_u64(json, values[i]);
+        }
+    }
+
+    helix_json_object_end(json);
+}

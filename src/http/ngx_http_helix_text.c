@@ -1,0 +1,212 @@
+
+#include "ngx_http_helix_metrics.h"
+
+
+#define NGX_HTTP_HELIX_TEXT_LEN  16384
+
+
+static u_char *ngx_http_helix_text_lanes(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s);
+static u_char *ngx_http_helix_text_drops(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s);
+static u_char *ngx_http_helix_text_kinds(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s);
+static u_char *ngx_http_helix_text_left(u_char *p, u_char *last,
+    const char *text, ngx_uint_t width);
+static u_char *ngx_http_helix_text_ms(u_char *p, u_char *last,
+    helix_hist_t *hist, double q);
+static u_char *ngx_http_helix_text_share(u_char *p, u_char *last,
+    uint64_t part, uint64_t whole);
+
+
+ngx_int_t
+ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
+{
+    u_char            *p, *last, *text;
+    helix_settings_t  *settings;
+
+    text = ngx_palloc(r->pool, NGX_HTTP_HELIX_TEXT_LEN);
+    if (text == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    settings = &s->hmcf->settings;
+
+    p = text;
+    last = text + NGX_HTTP_HELIX_TEXT_LEN;
+
+    p = ngx_slprintf(p, last,
+                     "helix: %s    %uL jobs received, %uL dropped, "
+                     "%uL invalid, %uL in flight    up %uLd%02uL:%02uL:%02uL\n",
+                     ngx_http_helix_verdict(s), s->total.received,
+                     s->total.dropped, s->total.invalid, s->total.in_flight,
+                     s->uptime / 86400, s->uptime / 3600 % 24,
+                     s->uptime / 60 % 60, s->uptime % 60);
+
+    p = ngx_slprintf(p, last,
+                     "pressure %.2f    pool %ui/%uL busy, ",
+                     s->pressure, s->busy, settings->concurrency);
+
+    p = settings->busy ? ngx_slprintf(p, last, "shedding from %uL",
+                                      settings->busy)
+                       : ngx_slprintf(p, last, "shedding off");
+
+    p = ngx_slprintf(p, last,
+                     "    inline up to %uL, spawn below %uL\n\n",
+                     settings->inline_threshold, s->spawn_threshold);
+
+    p = ngx_http_helix_text_lanes(p, last, s);
+    p = ngx_http_helix_text_drops(p, last, s);
+    p = ngx_http_helix_text_kinds(p, last, s);
+
+    return ngx_http_helix_send_body(r, NGX_HTTP_OK, "text/plain", text,
+                                    p - text);
+}
+
+
+static u_char *
+ngx_http_helix_text_lanes(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s)
+{
+    ngx_uint_t              lane;
+    ngx_http_helix_books_t  books;
+
+    p = ngx_slprintf(p, last,
+                     "strategy     admitted  share  completed  failed  expired"
+                     "  cancelled  lost  in flight  waiting"
+                     "        p50        p95        p99  late\n");
+
+    for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
+        ngx_http_helix_books_lane(&s->counts, lane, &books);
+
+        p = ngx_http_helix_text_left(p, last, helix_strategy_names[lane], 10);
+        p = ngx_slprintf(p, last, " %10uL ", books.admitted);
+        p = ngx_http_helix_text_share(p, last, books.admitted,
+                                      s->total.received - s->total.invalid);
+        p = ngx_slprintf(p, last, " %10uL %7uL %8uL %10uL %5uL %10uL",
+                         books.ended[NGX_HELIX_COMPLETED],
+                         books.ended[NGX_HELIX_FAILED],
+                         books.ended[NGX_HELIX_EXPIRED],
+                         books.ended[NGX_HELIX_CANCELLED],
+                         books.ended[NGX_HELIX_LOST], books.in_flight);
+
+        p = (lane == HELIX_INLINE)
+            ? ngx_slprintf(p, last, "        -")
+            : ngx_slprintf(p, last, " %8uL", ngx_helix_waiting(s->zone, lane));
+
+        ngx_memzero(&s->hist, sizeof(helix_hist_t));
+        ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_TOTAL, lane, &s->hist);
+
+        p = ngx_http_helix_text_ms(p, last, &s->hist, 0.50);
+        p = ngx_http_helix_text_ms(p, last, &s->hist, 0.95);
+        p = ngx_http_helix_text_ms(p, last, &s->hist, 0.99);
+
+        p = ngx_slprintf(p, last, " %5uL\n", books.late);
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_helix_text_drops(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s)
+{
+    ngx_uint_t   i;
+    const char  *separator;
+
+    p = ngx_http_helix_text_left(p, last, helix_strategy_names[HELIX_DROP],
+                                 10);
+    p = ngx_slprintf(p, last, " %10uL ", s->total.dropped);
+    p = ngx_http_helix_text_share(p, last, s->total.dropped,
+                                  s->total.received - s->total.invalid);
+
+    separator = "  ";
+
+    for (i = 0; i < HELIX_REASONS; i++) {
+        if (s->counts.dropped[i]) {
+            p = ngx_slprintf(p, last, "%s%s %uL", separator,
+                             helix_reason_names[i], s->counts.dropped[i]);
+            separator = ", ";
+        }
+    }
+
+    return ngx_slprintf(p, last, "\n\n");
+}
+
+
+static u_char *
+ngx_http_helix_text_kinds(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s)
+{
+    ngx_uint_t              kind;
+    ngx_http_helix_books_t  books;
+
+    p = ngx_slprintf(p, last,
+                     "kind                 received    dropped    invalid"
+                     "  completed   exec p50   exec p99\n");
+
+    for (kind = 0; kind < ngx_helix_zone_kinds(s->zone); kind++) {
+        ngx_http_helix_books_kind(&s->counts, kind, &books);
+
+        p = ngx_http_helix_text_left(p, last,
+                                     ngx_helix_zone_kind_name(s->zone, kind),
+                                     18);
+        p = ngx_slprintf(p, last, " %10uL %10uL %10uL %10uL",
+                         books.received, books.dropped, books.invalid,
+                         books.ended[NGX_HELIX_COMPLETED]);
+
+        ngx_memzero(&s->hist, sizeof(helix_hist_t));
+        ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_EXEC, kind, &s->hist);
+
+        p = ngx_http_helix_text_ms(p, last, &s->hist, 0.50);
+        p = ngx_http_helix_text_ms(p, last, &s->hist, 0.99);
+        p = ngx_slprintf(p, last, "\n");
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_helix_text_left(u_char *p, u_char *last, const char *text,
+    ngx_uint_t width)
+{
+    ngx_uint_t  n;
+
+    n = ngx_strlen(text);
+    p = ngx_slprintf(p, last, "%s", text);
+
+    for ( /* void */ ; n < width && p < last; n++) {
+        *p++ = ' ';
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_helix_text_ms(u_char *p, u_char *last, helix_hist_t *hist, double q)
+{
+    double  ms;
+
+    if (hist->count == 0) {
+        return ngx_slprintf(p, last, "          -");
+    }
+
+    ms = helix_hist_quantile(hist, q) / 1000000;
+
+    return ngx_slprintf(p, last, " %5.3fms", ms);
+}
+
+
+static u_char *
+ngx_http_helix_text_share(u_char *p, u_char *last, uint64_t part,
+    uint64_t whole)
+{
+    if (whole == 0) {
+        return ngx_slprintf(p, last, "     -");
+    }
+
+    return ngx_slprintf(p, last, "%3.1f%%", 100.0 * part / whole);
+}

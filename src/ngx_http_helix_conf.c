@@ -1,0 +1,667 @@
+
+#include "ngx_http_helix.h"
+
+#include "helix_kinds.h"
+#include "ngx_helix_process.h"
+
+
+#define NGX_HTTP_HELIX_MAX_INPUTS  4096
+#define NGX_HTTP_HELIX_INPUTS_MAX  1048576
+#define NGX_HTTP_HELIX_COST        1000
+
+
+extern ngx_module_t  ngx_thread_pool_module;
+
+
+static ngx_int_t ngx_http_helix_kind_value(ngx_http_helix_kind_t *kind,
+    ngx_str_t *name, ngx_str_t *value, const char **expected);
+static ngx_int_t ngx_http_helix_init_zone(ngx_shm_zone_t *shm_zone,
+    void *data);
+static ngx_int_t ngx_http_helix_init_pool(ngx_conf_t *cf,
+    ngx_http_helix_main_conf_t *hmcf);
+static ngx_int_t ngx_http_helix_check_settings(ngx_conf_t *cf,
+    ngx_http_helix_main_conf_t *hmcf);
+static ngx_int_t ngx_http_helix_set_rows(ngx_conf_t *cf,
+    ngx_http_helix_main_conf_t *hmcf, ngx_str_t *text);
+static char *ngx_http_helix_kind_option(ngx_conf_t *cf,
+    ngx_http_helix_kind_t *kind, ngx_str_t *text);
+
+
+static ngx_str_t  ngx_http_helix_default_zone = ngx_string("helix");
+static ngx_str_t  ngx_http_helix_default_pool = ngx_string("helix");
+
+
+static const helix_kind_t *const  ngx_http_helix_kinds[] = {
+    &helix_kind_hashmix,
+    &helix_kind_primecount,
+    &helix_kind_montecarlo_risk
+};
+
+
+void *
+ngx_http_helix_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_uint_t                   i;
+    const helix_kind_t          *kind;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_helix_main_conf_t));
+    if (hmcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     hmcf->enabled = 0;
+     *     hmcf->places = { { NULL, 0 } };
+     *     hmcf->zone_name = { 0, NULL };
+     *     hmcf->pool_name = { 0, NULL };
+     *     hmcf->exec = NULL;
+     */
+
+    hmcf->cycle = cf->cycle;
+
+    helix_settings_init(&hmcf->settings);
+
+    hmcf->nkinds = sizeof(ngx_http_helix_kinds) / sizeof(helix_kind_t *);
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+        kind = ngx_http_helix_kinds[i];
+
+        hmcf->kinds[i].name.data = (u_char *) kind->name;
+        hmcf->kinds[i].name.len = ngx_strlen(kind->name);
+        hmcf->kinds[i].kind = kind;
+        hmcf->kinds[i].batch = 1;
+        hmcf->kinds[i].cost = NGX_HTTP_HELIX_COST;
+        hmcf->kinds[i].max_cost = kind->max_work;
+        hmcf->kinds[i].max_inputs = NGX_HTTP_HELIX_MAX_INPUTS;
+    }
+
+    return hmcf;
+}
+
+
+char *
+ngx_http_helix_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_main_conf_t *hmcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        switch (ngx_http_helix_set_rows(cf, hmcf, &value[i])) {
+
+        case NGX_OK:
+            break;
+
+        case NGX_BUSY:
+            return "directive is duplicate";
+
+        default: /* NGX_ERROR */
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_helix_set_rows(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
+    ngx_str_t *text)
+{
+    char                     error[HELIX_SETTING_ERROR_MAX];
+    size_t                   len;
+    ngx_str_t               *directive;
+    const char              *value;
+    const helix_setting_t   *row;
+    ngx_http_helix_place_t  *place;
+
+    directive = cf->args->elts;
+
+    row = helix_setting_find((char *) directive->data, (char *) text->data,
+                             text->len, &value, &len, error);
+
+    if (row) {
+        place = &hmcf->places[row - helix_settings_table];
+
+        if (place->file) {
+            return NGX_BUSY;
+        }
+
+        ngx_http_helix_here(cf, place);
+
+        if (helix_setting_set(row, &hmcf->settings, value, len,
+                              ngx_helix_process_cpus(), error))
+        {
+            return NGX_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", error);
+
+    return NGX_ERROR;
+}
+
+
+char *
+ngx_http_helix_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_main_conf_t *hmcf = conf;
+
+    size_t      i;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (hmcf->zone_name.data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "helix_zone \"%V\" is already declared in %s:%ui, "
+                           "there is one router",
+                           &hmcf->zone_name, hmcf->zone_place.file,
+                           hmcf->zone_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < value[1].len; i++) {
+        if (ngx_strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                       "0123456789_.-", value[1].data[i])
+            == NULL)
+        {
+            break;
+        }
+    }
+
+    if (i == 0 || i > 64 || i < value[1].len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name \"%V\" in \"helix_zone\", 1 to 64 "
+                           "letters, digits, \"_\", \".\" and \"-\" are "
+                           "expected", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    hmcf->zone_name = value[1];
+    ngx_http_helix_here(cf, &hmcf->zone_place);
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_helix_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_main_conf_t *hmcf = conf;
+
+    ngx_str_t  *value;
+
+    if (hmcf->policy.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "threshold") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown policy \"%V\" in \"helix_policy\", "
+                           "\"threshold\" is expected", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    hmcf->policy = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_main_conf_t *hmcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (hmcf->pool_place.file) {
+        return "is duplicate";
+    }
+
+    ngx_http_helix_here(cf, &hmcf->pool_place);
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (i == 1 && ngx_strchr(value[i].data, '=') == NULL) {
+            hmcf->pool_name = value[i];
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "threads=", 8) == 0) {
+            hmcf->pool_threads = value[i];
+            continue;
+        }
+
+        switch (ngx_http_helix_set_rows(cf, hmcf, &value[i])) {
+
+        case NGX_OK:
+            break;
+
+        case NGX_BUSY:
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate parameter \"%V\" in \"helix_pool\"",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+
+        default: /* NGX_ERROR */
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_helix_kind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_main_conf_t *hmcf = conf;
+
+    char                   *rv;
+    ngx_str_t              *value;
+    ngx_uint_t              i;
+    ngx_http_helix_kind_t  *kind;
+
+    value = cf->args->elts;
+
+    kind = ngx_http_helix_kind_find(hmcf, &value[1]);
+
+    if (kind == NULL) {
+        return ngx_http_helix_unknown_kind(cf, hmcf, &value[1]);
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        rv = ngx_http_helix_kind_option(cf, kind, &value[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_helix_kind_option(ngx_conf_t *cf, ngx_http_helix_kind_t *kind,
+    ngx_str_t *text)
+{
+    u_char      *eq;
+    ngx_str_t    name, value;
+    const char  *expected;
+
+    static const char *const  names[] = {
+        "batch=", "cost=", "scaling=", "budget=", "max_cost=", "max_inputs=",
+        NULL
+    };
+
+    eq = (u_char *) ngx_strchr(text->data, '=');
+
+    name.data = text->data;
+    name.len = eq ? (size_t) (eq + 1 - text->data) : text->len;
+    value.data = text->data + name.len;
+    value.len = text->len - name.len;
+
+    if (ngx_http_helix_kind_value(kind, &name, &value, &expected) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"helix_kind\"%s",
+                           text, ngx_http_helix_quote_nearest(&name, names));
+        return NGX_CONF_ERROR;
+    }
+
+    if (expected) {
+        name.len--;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"%V\" in \"helix_kind\", "
+                           "%s is expected", &value, &name, expected);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* NGX_DECLINED: there is no such parameter; "expected" is set when the value
+   is not one of its. */
+
+static ngx_int_t
+ngx_http_helix_kind_value(ngx_http_helix_kind_t *kind, ngx_str_t *name,
+    ngx_str_t *value, const char **expected)
+{
+    double     scaling;
+    uint64_t   n;
+
+    *expected = NULL;
+
+    if (ngx_http_helix_is(name, "batch=")) {
+        kind->batch = ngx_http_helix_is(value, "on");
+
+        if (!kind->batch && !ngx_http_helix_is(value, "off")) {
+            *expected = "\"on\" or \"off\"";
+        }
+
+        return NGX_OK;
+    }
+
+    if (ngx_http_helix_is(name, "scaling=")) {
+        *expected = ngx_http_helix_field_check(NGX_HTTP_HELIX_SCALING, value);
+
+        if (*expected == NULL) {
+            (void) helix_number_double((char *) value->data, value->len,
+                                       &scaling);
+            kind->scaling = (float) scaling;
+        }
+
+        return NGX_OK;
+    }
+
+    if (ngx_http_helix_is(name, "budget=")) {
+        if (ngx_http_helix_field_budget(value, &n) != NGX_OK) {
+            *expected = "a time such as \"50ms\"";
+            return NGX_OK;
+        }
+
+        kind->budget = n;
+        return NGX_OK;
+    }
+
+    if (helix_number_u64((char *) value->data, value->len, &n)
+        != HELIX_NUMBER_OK || n == 0)
+    {
+        n = 0;
+        *expected = "a positive integer";
+    }
+
+    if (ngx_http_helix_is(name, "cost=")) {
+        kind->cost = n;
+
+    } else if (ngx_http_helix_is(name, "max_cost=")) {
+        kind->max_cost = n;
+
+    } else if (ngx_http_helix_is(name, "max_inputs=")) {
+        kind->max_inputs = n;
+
+        if (n == 0 || n > NGX_HTTP_HELIX_INPUTS_MAX) {
+            *expected = "an integer from 1 to 1048576";
+        }
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_http_helix_unknown_kind(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
+    ngx_str_t *name)
+{
+    u_char      *p, known[NGX_HELIX_KINDS * (NGX_HELIX_KIND_NAME + 2)];
+    ngx_uint_t   i;
+    const char  *nearest;
+
+    p = known;
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+        p = ngx_sprintf(p, "%s%V", i ? ", " : "", &hmcf->kinds[i].name);
+    }
+
+    *p = '\0';
+
+    nearest = ngx_http_helix_kind_nearest(hmcf, name);
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown job kind \"%V\" (known: %s)%s%s%s",
+                       name, known, nearest ? ", did you mean \"" : "",
+                       nearest ? nearest : "", nearest ? "\"?" : "");
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* ', did you mean "batch="?' or nothing. */
+
+const char *
+ngx_http_helix_quote_nearest(ngx_str_t *text, const char *const *names)
+{
+    const char     *nearest;
+    static u_char   buf[64];
+
+    nearest = helix_nearest((char *) text->data, text->len, names);
+
+    if (nearest == NULL) {
+        return "";
+    }
+
+    *ngx_snprintf(buf, sizeof(buf) - 1, ", did you mean \"%s\"?", nearest)
+        = '\0';
+
+    return (char *) buf;
+}
+
+
+ngx_uint_t
+ngx_http_helix_is(ngx_str_t *text, const char *word)
+{
+    return text->len == ngx_strlen(word)
+           && ngx_strncmp(text->data, word, text->len) == 0;
+}
+
+
+void
+ngx_http_helix_here(ngx_conf_t *cf, ngx_http_helix_place_t *place)
+{
+    place->file = cf->conf_file->file.name.data;
+    place->line = cf->conf_file->line;
+}
+
+
+ngx_int_t
+ngx_http_helix_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                   i;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_helix_module);
+
+    if (!hmcf->enabled) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_helix_check_settings(cf, hmcf) != NGX_OK
+        || ngx_http_helix_init_pool(cf, hmcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+        hmcf->max_inputs = ngx_max(hmcf->max_inputs,
+                                   hmcf->kinds[i].max_inputs);
+    }
+
+    if (hmcf->zone_name.data == NULL) {
+        hmcf->zone_name = ngx_http_helix_default_zone;
+    }
+
+    hmcf->shm_zone = ngx_shared_memory_add(cf, &hmcf->zone_name,
+                                           ngx_helix_zone_size(),
+                                           &ngx_http_helix_module);
+    if (hmcf->shm_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    hmcf->shm_zone->init = ngx_http_helix_init_zone;
+    hmcf->shm_zone->data = hmcf;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_helix_check_settings(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
+{
+    char                     error[HELIX_SETTING_ERROR_MAX];
+    ngx_uint_t               i;
+    const helix_setting_t   *row;
+    ngx_http_helix_place_t   place;
+
+    for (i = 0; helix_settings_table[i].name; i++) {
+        row = &helix_settings_table[i];
+
+        if (row->offset == offsetof(helix_settings_t, busy)) {
+            helix_settings_resolve(&hmcf->settings,
+                                   hmcf->places[i].file != NULL);
+        }
+    }
+
+    if (helix_settings_check(&hmcf->settings, error)) {
+        return NGX_OK;
+    }
+
+    /* the sentence names the directives that do not go together: the last one
+       of them that was given is the place to look at */
+
+    ngx_http_helix_here(cf, &place);
+
+    for (i = 0; helix_settings_table[i].name; i++) {
+        row = &helix_settings_table[i];
+
+        if (hmcf->places[i].file
+            && ngx_strstr(error, row->directive) != NULL)
+        {
+            place = hmcf->places[i];
+        }
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in %s:%ui",
+                  error, place.file, place.line);
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * A pool of a given name and number of threads is made by nginx's own
+ * directive; a pool without a number is one that the administrator declares.
+ */
+
+static ngx_int_t
+ngx_http_helix_init_pool(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
+{
+    char           *rv;
+    void           *conf;
+    u_char         *p;
+    ngx_str_t      *value, words[3];
+    ngx_array_t    *saved, args;
+    ngx_command_t  *cmd;
+
+    if (hmcf->pool_name.data == NULL) {
+        hmcf->pool_name = ngx_http_helix_default_pool;
+
+        if (hmcf->pool_threads.data == NULL) {
+            p = ngx_pnalloc(cf->pool, sizeof("threads=") + NGX_INT64_LEN);
+            if (p == NULL) {
+                return NGX_ERROR;
+            }
+
+            hmcf->pool_threads.data = p;
+            p = ngx_sprintf(p, "threads=%uL", hmcf->settings.concurrency);
+            hmcf->pool_threads.len = p - hmcf->pool_threads.data;
+        }
+    }
+
+    if (hmcf->pool_threads.data == NULL) {
+
+        if (ngx_http_helix_is(&hmcf->pool_name, "default")
+            && ngx_thread_pool_add(cf, NULL) == NULL)
+        {
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    value = words;
+    ngx_str_set(&value[0], "helix_pool");
+    value[1] = hmcf->pool_name;
+    value[2] = hmcf->pool_threads;
+
+    args.elts = words;
+    args.nelts = 3;
+
+    saved = cf->args;
+    cf->args = &args;
+
+    cmd = ngx_thread_pool_module.commands;
+    conf = ngx_get_conf(cf->cycle->conf_ctx, ngx_thread_pool_module);
+
+    rv = cmd->set(cf, cmd, conf);
+
+    cf->args = saved;
+
+    return (rv == NGX_CONF_OK) ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Runs in the master while the workers of the previous configuration serve
+   from the same memory: it adds names and changes nothing else. */
+
+static ngx_int_t
+ngx_http_helix_init_zone(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_http_helix_main_conf_t  *old = data;
+
+    ngx_int_t                    index;
+    ngx_uint_t                   i;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = shm_zone->data;
+
+    hmcf->pool = ngx_thread_pool_get(hmcf->cycle, &hmcf->pool_name);
+
+    if (hmcf->pool == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "unknown thread pool \"%V\" in %s:%ui (declare "
+                      "\"thread_pool %V threads=4;\" before \"events\", or "
+                      "give \"helix_pool\" a \"threads=4\")",
+                      &hmcf->pool_name, hmcf->pool_place.file,
+                      hmcf->pool_place.line, &hmcf->pool_name);
+        return NGX_ERROR;
+    }
+
+    hmcf->zone = ngx_helix_zone_init(shm_zone, old ? old->zone : NULL);
+
+    if (hmcf->zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+        index = ngx_helix_zone_kind(hmcf->zone, &hmcf->kinds[i].name);
+
+        if (index == NGX_ERROR) {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "helix_zone \"%V\" holds %d kinds, there is no room "
+                          "for \"%V\"; restart nginx to forget old ones",
+                          &hmcf->zone_name, NGX_HELIX_KINDS,
+                          &hmcf->kinds[i].name);
+            return NGX_ERROR;
+        }
+
+        hmcf->kinds[i].index = index;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,360 @@
+
+#include "ngx_http_helix.h"
+
+
+static char *ngx_http_helix_job_value(ngx_conf_t *cf,
+    ngx_http_helix_loc_conf_t *hlcf, ngx_str_t *text, ngx_uint_t final);
+static char *ngx_http_helix_content(ngx_conf_t *cf,
+    ngx_http_handler_pt handler);
+
+
+void *
+ngx_http_helix_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_helix_loc_conf_t  *hlcf;
+
+    hlcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_helix_loc_conf_t));
+    if (hlcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     hlcf->pass = 0;
+     *     hlcf->pass_kind = NULL;
+     *     hlcf->status = 0;
+     *     hlcf->status_format = NGX_HTTP_HELIX_STATUS_AUTO;
+     */
+
+    hlcf->job = NGX_CONF_UNSET_PTR;
+    hlcf->timeout = NGX_CONF_UNSET_MSEC;
+    hlcf->reject_status = NGX_CONF_UNSET_UINT;
+    hlcf->retry_after = NGX_CONF_UNSET_MSEC;
+
+    return hlcf;
+}
+
+
+char *
+ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_helix_loc_conf_t *prev = parent;
+    ngx_http_helix_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_conf_merge_ptr_value(conf->job, prev->job, NULL);
+    ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 30000);
+    ngx_conf_merge_uint_value(conf->reject_status, prev->reject_status,
+                              NGX_HTTP_SERVICE_UNAVAILABLE);
+    ngx_conf_merge_msec_value(conf->retry_after, prev->retry_after,
+                              NGX_HTTP_HELIX_RETRY_AUTO);
+
+    if (!conf->pass && !conf->status) {
+        return NGX_CONF_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler != (conf->pass ? ngx_http_helix_handler
+                                     : ngx_http_helix_status_handler))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%s\" conflicts with another content handler, such as "
+                      "\"proxy_pass\", in the same location in %s:%ui",
+                      conf->pass ? "helix_pass" : "helix_status",
+                      conf->pass_place.file, conf->pass_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_helix_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_loc_conf_t *hlcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_http_helix_main_conf_t        *hmcf;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (hlcf->pass) {
+        return "is duplicate";
+    }
+
+    if (ngx_http_helix_content(cf, ngx_http_helix_handler) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    hlcf->pass = 1;
+    ngx_http_helix_here(cf, &hlcf->pass_place);
+
+    if (cf->args->nelts == 1) {
+        return NGX_CONF_OK;
+    }
+
+    value = cf->args->elts;
+    hmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_helix_module);
+
+    if (ngx_http_script_variables_count(&value[1]) == 0
+        && ngx_http_helix_kind_find(hmcf, &value[1]) == NULL)
+    {
+        return ngx_http_helix_unknown_kind(cf, hmcf, &value[1]);
+    }
+
+    hlcf->pass_kind = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (hlcf->pass_kind == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = hlcf->pass_kind;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_helix_job(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_loc_conf_t *hlcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i, n, final;
+
+    value = cf->args->elts;
+    n = cf->args->nelts;
+
+    final = ngx_http_helix_is(&value[n - 1], "final");
+    n -= final;
+
+    if (hlcf->job == NGX_CONF_UNSET_PTR) {
+        hlcf->job = ngx_array_create(cf->pool, 4,
+                                     sizeof(ngx_http_helix_job_value_t));
+        if (hlcf->job == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 1; i < n; i++) {
+        if (ngx_http_helix_job_value(cf, hlcf, &value[i], final)
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
+    ngx_str_t *text, ngx_uint_t final)
+{
+    u_char                            *eq;
+    ngx_str_t                          name, value;
+    const char                        *expected;
+    ngx_http_helix_field_t             field;
+    ngx_http_helix_job_value_t        *jv;
+    ngx_http_helix_main_conf_t        *hmcf;
+    ngx_http_compile_complex_value_t   ccv;
+
+    static const char *const  names[] = {
+        "id=", "kind=", "inputs=", "cost=", "scaling=", "budget=",
+        "strategy=", NULL
+    };
+
+    eq = (u_char *) ngx_strchr(text->data, '=');
+
+    name.data = text->data;
+    name.len = eq ? (size_t) (eq - text->data) : text->len;
+
+    field = eq ? ngx_http_helix_field_conf(&name) : NGX_HTTP_HELIX_FIELDS;
+
+    if (field == NGX_HTTP_HELIX_FIELDS) {
+        name.len += (eq != NULL);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"helix_job\"%s",
+                           text, ngx_http_helix_quote_nearest(&name, names));
+        return NGX_CONF_ERROR;
+    }
+
+    value.data = eq + 1;
+    value.len = text->data + text->len - value.data;
+
+    hmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_helix_module);
+
+    if (ngx_http_script_variables_count(&value) == 0) {
+
+        expected = ngx_http_helix_field_check(field, &value);
+
+        if (expected) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\" of \"%V\" in "
+                               "\"helix_job\", %s is expected",
+                               &value, &name, expected);
+            return NGX_CONF_ERROR;
+        }
+
+        if (field == NGX_HTTP_HELIX_KIND
+            && ngx_http_helix_kind_find(hmcf, &value) == NULL)
+        {
+            return ngx_http_helix_unknown_kind(cf, hmcf, &value);
+        }
+    }
+
+    jv = ngx_array_push(hlcf->job);
+    if (jv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(jv, sizeof(ngx_http_helix_job_value_t));
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    jv->field = field;
+    jv->final = final;
+
+    ccv.cf = cf;
+    ccv.value = &value;
+    ccv.complex_value = &jv->value;
+
+    return (ngx_http_compile_complex_value(&ccv) == NGX_OK) ? NGX_CONF_OK
+                                                             : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_helix_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_loc_conf_t *hlcf = conf;
+
+    ngx_str_t  *value;
+    ngx_int_t   ms;
+
+    if (hlcf->retry_after != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_helix_is(&value[1], "auto")) {
+        hlcf->retry_after = NGX_HTTP_HELIX_RETRY_AUTO;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_helix_is(&value[1], "off")) {
+        hlcf->retry_after = NGX_HTTP_HELIX_RETRY_OFF;
+        return NGX_CONF_OK;
+    }
+
+    ms = ngx_parse_time(&value[1], 0);
+
+    if (ms == NGX_ERROR || ms < 1000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"helix_retry_after\", "
+                           "\"auto\", \"off\" or a time of at least \"1s\" "
+                           "is expected", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    hlcf->retry_after = ms;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_loc_conf_t *hlcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    static const char *const  formats[] = {
+        "text", "json", "health", NULL
+    };
+
+    if (hlcf->status) {
+        return "is duplicate";
+    }
+
+    if (ngx_http_helix_content(cf, ngx_http_helix_status_handler)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    hlcf->status = 1;
+    ngx_http_helix_here(cf, &hlcf->pass_place);
+
+    if (cf->args->nelts == 1) {
+        return NGX_CONF_OK;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 0; formats[i]; i++) {
+        if (ngx_http_helix_is(&value[1], formats[i])) {
+            hlcf->status_format = NGX_HTTP_HELIX_STATUS_TEXT + i;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid format \"%V\" in \"helix_status\", "
+                       "\"text\", \"json\" or \"health\" is expected",
+                       &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_helix_positive(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *ms = data;
+
+    return (*ms == 0) ? "must be at least 1ms" : NGX_CONF_OK;
+}
+
+
+/* One content handler a location; nothing of the router is made before one is
+   there. */
+
+static char *
+ngx_http_helix_content(ngx_conf_t *cf, ngx_http_handler_pt handler)
+{
+    ngx_str_t                   *value;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        value = cf->args->elts;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" conflicts with another content handler, "
+                           "such as \"proxy_pass\", in the same location",
+                           &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf->handler = handler;
+
+    hmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_helix_module);
+    hmcf->enabled = 1;
+
+    return NGX_CONF_OK;
+}

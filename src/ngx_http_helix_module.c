@@ -1,0 +1,210 @@
+
+#include "ngx_http_helix.h"
+
+#include <sched.h>
+
+
+static ngx_int_t ngx_http_helix_init_module(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_helix_init_process(ngx_cycle_t *cycle);
+static void ngx_http_helix_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_conf_num_bounds_t  ngx_http_helix_status_bounds = {
+    ngx_conf_check_num_bounds, 400, 599
+};
+
+
+static ngx_conf_post_t  ngx_http_helix_timeout_post = {
+    ngx_http_helix_positive
+};
+
+
+static ngx_command_t  ngx_http_helix_commands[] = {
+
+    { ngx_string("helix_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_helix_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_kind"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_helix_kind,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_policy"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_helix_policy,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_inline_threshold"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_helix_setting,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_spawn_threshold"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_helix_setting,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_pool"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_helix_pool,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_batch"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_helix_setting,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_adapt"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_helix_setting,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_pass"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_helix_pass,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_job"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_helix_job,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_helix_loc_conf_t, timeout),
+      &ngx_http_helix_timeout_post },
+
+    { ngx_string("helix_reject_status"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_helix_loc_conf_t, reject_status),
+      &ngx_http_helix_status_bounds },
+
+    { ngx_string("helix_retry_after"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_helix_retry,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("helix_status"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_helix_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_helix_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_helix_init,                   /* postconfiguration */
+
+    ngx_http_helix_create_main_conf,       /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_helix_create_loc_conf,        /* create location configuration */
+    ngx_http_helix_merge_loc_conf          /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_helix_module = {
+    NGX_MODULE_V1,
+    &ngx_http_helix_module_ctx,            /* module context */
+    ngx_http_helix_commands,               /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    ngx_http_helix_init_module,            /* init module */
+    ngx_http_helix_init_process,           /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_helix_exit_process,           /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* Before worker_cpu_affinity ties the workers, and their threads, down. */
+
+static ngx_int_t
+ngx_http_helix_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_helix_module);
+
+    if (hmcf && hmcf->zone) {
+        hmcf->cpus_known = (sched_getaffinity(0, sizeof(hmcf->cpus),
+                                              &hmcf->cpus) == 0);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_helix_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    hmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_helix_module);
+
+    if (hmcf == NULL || hmcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    hmcf->exec = ngx_helix_exec_create(cycle, &hmcf->settings, hmcf->zone,
+                                       hmcf->pool, NGX_HELIX_KINDS,
+                                       hmcf->cpus_known ? &hmcf->cpus : NULL);
+
+    return hmcf->exec ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_helix_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_helix_module);
+
+    if (hmcf && hmcf->exec) {
+        ngx_helix_exec_destroy(hmcf->exec);
+        hmcf->exec = NULL;
+    }
+}

@@ -1,0 +1,81 @@
+
+/*
+ * The layout of the zone: for the files of this folder only.
+ *
+ * Every field is either written by one process (the owner of a slot, the
+ * elected process, the master at config time) or changed by an atomic
+ * read-modify-write; all are read with relaxed atomic loads at least.
+ */
+
+#ifndef NGX_HELIX_LAYOUT_H_INCLUDED
+#define NGX_HELIX_LAYOUT_H_INCLUDED
+
+
+#include "ngx_helix_zone.h"
+#include "ngx_helix_process.h"
+
+
+#define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
+#define NGX_HELIX_LAYOUT     1
+#define NGX_HELIX_LINE       128                      /* cl, as in nginx */
+
+#define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
+
+#define ngx_helix_get(p)     __atomic_load_n(p, __ATOMIC_RELAXED)
+#define ngx_helix_set(p, v)  __atomic_store_n(p, v, __ATOMIC_RELAXED)
+
+/* a counter with one writer */
+#define ngx_helix_add(p, n)                                                   \
+    __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (n),           \
+                     __ATOMIC_RELEASE)
+
+
+struct ngx_helix_slot_s {
+    ngx_helix_process_t       owner ngx_helix_aligned;   /* 0: free */
+    uint64_t                  used;                      /* ever claimed */
+    uint64_t                  mean_exec;                 /* ns */
+    helix_pressure_t          pressure;
+
+    /* pool threads leave too */
+    uint64_t                  waiting[NGX_HELIX_LANES] ngx_helix_aligned;
+
+    ngx_helix_counts_t        counts ngx_helix_aligned;
+
+    helix_hist_t              total[NGX_HELIX_LANES];
+    helix_hist_t              queue[NGX_HELIX_LANES];
+    helix_hist_t              exec[NGX_HELIX_KINDS];
+};
+
+
+struct ngx_helix_zone_s {
+    uint64_t                  magic;
+    uint64_t                  layout;
+    uint64_t                  size;
+    uint64_t                  epoch;
+    uint64_t                  generation;
+    uint64_t                  crashes;
+
+    uint64_t                  threshold;
+    helix_hist_t              window;        /* see ngx_helix_zone_window() */
+
+    uint64_t                  nkinds;
+    char                      kinds[NGX_HELIX_KINDS][NGX_HELIX_KIND_NAME];
+
+    /* 0: free, else the holder's slot + 1 */
+    uint8_t                   tokens[NGX_HELIX_TOKENS] ngx_helix_aligned;
+
+    ngx_helix_slot_t          slots[NGX_HELIX_SLOTS] ngx_helix_aligned;
+};
+
+
+/* The slot + 1 in its zone; NGX_HELIX_SLOTS + 1 for a private one. */
+uint8_t ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
+
+/* Frees the tokens that a dead process held. */
+void ngx_helix_tokens_free(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
+
+/* Adds what a dead process had in flight to "lost". */
+uint64_t ngx_helix_counts_fold(ngx_helix_slot_t *slot);
+
+
+#endif /* NGX_HELIX_LAYOUT_H_INCLUDED */

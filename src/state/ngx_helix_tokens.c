@@ -1,0 +1,135 @@
+
+#include "ngx_helix_layout.h"
+
+
+uint8_t
+ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
+{
+    if (slot < zone->slots || slot >= zone->slots + NGX_HELIX_SLOTS) {
+        return NGX_HELIX_SLOTS + 1;
+    }
+
+    return (uint8_t) (slot - zone->slots + 1);
+}
+
+
+ngx_int_t
+ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
+    ngx_uint_t limit)
+{
+    uint8_t     none, number;
+    ngx_uint_t  i;
+
+    number = ngx_helix_slot_number(zone, slot);
+
+    for (i = 0; i < ngx_min(limit, NGX_HELIX_TOKENS); i++) {
+
+        if (ngx_helix_get(&zone->tokens[i]) != 0) {
+            continue;
+        }
+
+        none = 0;
+
+        if (__atomic_compare_exchange_n(&zone->tokens[i], &none, number, 0,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        {
+            return i;
+        }
+    }
+
+    return NGX_BUSY;
+}
+
+
+void
+ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token)
+{
+    __atomic_store_n(&zone->tokens[token], 0, __ATOMIC_RELEASE);
+}
+
+
+ngx_uint_t
+ngx_helix_tokens_busy(ngx_helix_zone_t *zone)
+{
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HELIX_TOKENS; i++) {
+        n += (ngx_helix_get(&zone->tokens[i]) != 0);
+    }
+
+    return n;
+}
+
+
+void
+ngx_helix_tokens_free(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
+{
+    uint8_t     number;
+    ngx_uint_t  i;
+
+    number = ngx_helix_slot_number(zone, slot);
+
+    for (i = 0; i < NGX_HELIX_TOKENS; i++) {
+        if (ngx_helix_get(&zone->tokens[i]) == number) {
+            ngx_helix_token_release(zone, i);
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_helix_wait_enter(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
+    helix_strategy_t lane, uint64_t limit)
+{
+    uint64_t  n;
+
+    n = __atomic_add_fetch(&slot->waiting[lane], 1, __ATOMIC_SEQ_CST);
+
+    if (ngx_helix_slot_number(zone, slot) <= NGX_HELIX_SLOTS) {
+        n = 0;
+    }
+
+    /* n: a private slot is not among those that are summed */
+
+    if (n + ngx_helix_waiting(zone, lane) > limit) {
+        ngx_helix_wait_leave(slot, lane, 1);
+        return NGX_BUSY;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_helix_wait_leave(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    ngx_uint_t n)
+{
+    (void) __atomic_sub_fetch(&slot->waiting[lane], n, __ATOMIC_RELEASE);
+}
+
+
+uint64_t
+ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane)
+{
+    uint64_t           n;
+    ngx_uint_t         i;
+    ngx_helix_slot_t  *slot;
+
+    n = 0;
+
+    /* slots are claimed from the first on: an unused one ends the row */
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+
+        if (!ngx_helix_get(&slot->used)) {
+            break;
+        }
+
+        n += __atomic_load_n(&slot->waiting[lane], __ATOMIC_SEQ_CST);
+    }
+
+    return n;
+}

@@ -1,0 +1,352 @@
+
+#include "ngx_helix_layout.h"
+
+
+static ngx_uint_t ngx_helix_slot_reap(ngx_helix_zone_t *zone,
+    ngx_helix_slot_t *slot, ngx_helix_process_t owner,
+    ngx_helix_process_t self, ngx_log_t *log);
+
+
+static ngx_helix_slot_t  *ngx_helix_private_slot;
+
+
+size_t
+ngx_helix_zone_size(void)
+{
+    size_t  size, pages;
+
+    /* the slab pool keeps its own header and a descriptor a page */
+
+    size = ngx_align(sizeof(ngx_helix_zone_t) + NGX_HELIX_LINE, ngx_pagesize);
+    pages = size / ngx_pagesize;
+
+    size += pages * sizeof(ngx_slab_page_t) + 16 * ngx_pagesize;
+
+    return ngx_align(size, ngx_pagesize);
+}
+
+
+ngx_helix_zone_t *
+ngx_helix_zone_init(ngx_shm_zone_t *shm_zone, ngx_helix_zone_t *old)
+{
+    ngx_time_t        *tp;
+    ngx_slab_pool_t   *shpool;
+    ngx_helix_zone_t  *zone;
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (old == NULL && shm_zone->shm.exists) {
+        old = shpool->data;
+    }
+
+    if (old) {
+        if (old->magic != NGX_HELIX_MAGIC
+            || old->layout != NGX_HELIX_LAYOUT
+            || old->size != sizeof(ngx_helix_zone_t))
+        {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "helix_zone \"%V\" has the layout of another "
+                          "version of the module, restart nginx",
+                          &shm_zone->shm.name);
+            return NULL;
+        }
+
+        (void) ngx_atomic_fetch_add((ngx_atomic_t *) &old->generation, 1);
+
+        return old;
+    }
+
+    zone = ngx_slab_alloc(shpool, sizeof(ngx_helix_zone_t) + NGX_HELIX_LINE);
+    if (zone == NULL) {
+        return NULL;
+    }
+
+    /* fresh pages of a new zone are zero, and clearing them would touch all */
+
+    zone = (void *) ngx_align_ptr(zone, NGX_HELIX_LINE);
+
+    tp = ngx_timeofday();
+
+    zone->layout = NGX_HELIX_LAYOUT;
+    zone->size = sizeof(ngx_helix_zone_t);
+    zone->epoch = (uint64_t) tp->sec * 1000 + tp->msec;
+    zone->generation = 1;
+    zone->magic = NGX_HELIX_MAGIC;
+
+    shpool->data = zone;
+
+    ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, 0,
+                  "helix: zone \"%V\" starts epoch %uL",
+                  &shm_zone->shm.name, zone->epoch);
+
+    return zone;
+}
+
+
+ngx_int_t
+ngx_helix_zone_kind(ngx_helix_zone_t *zone, ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < zone->nkinds; i++) {
+        if (ngx_strlen(zone->kinds[i]) == name->len
+            && ngx_strncmp(zone->kinds[i], name->data, name->len) == 0)
+        {
+            return i;
+        }
+    }
+
+    if (i == NGX_HELIX_KINDS || name->len >= NGX_HELIX_KIND_NAME) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(zone->kinds[i], name->data, name->len);
+
+    __atomic_store_n(&zone->nkinds, i + 1, __ATOMIC_RELEASE);
+
+    return i;
+}
+
+
+ngx_uint_t
+ngx_helix_zone_kinds(ngx_helix_zone_t *zone)
+{
+    return __atomic_load_n(&zone->nkinds, __ATOMIC_ACQUIRE);
+}
+
+
+const char *
+ngx_helix_zone_kind_name(ngx_helix_zone_t *zone, ngx_uint_t kind)
+{
+    return zone->kinds[kind];
+}
+
+
+uint64_t
+ngx_helix_zone_epoch(ngx_helix_zone_t *zone)
+{
+    return zone->epoch;
+}
+
+
+uint64_t
+ngx_helix_zone_generation(ngx_helix_zone_t *zone)
+{
+    return ngx_helix_get(&zone->generation);
+}
+
+
+uint64_t
+ngx_helix_zone_crashes(ngx_helix_zone_t *zone)
+{
+    return ngx_helix_get(&zone->crashes);
+}
+
+
+ngx_helix_slot_t *
+ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
+{
+    ngx_uint_t            i;
+    ngx_helix_slot_t     *slot;
+    ngx_helix_process_t   owner, self;
+
+    self = ngx_helix_process_self();
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+        owner = ngx_helix_get(&slot->owner);
+
+        if (owner && !ngx_helix_process_alive(owner)
+            && ngx_helix_slot_reap(zone, slot, owner, self, log))
+        {
+            owner = 0;
+        }
+
+        if (owner == 0
+            && __atomic_compare_exchange_n(&slot->owner, &owner, self, 0,
+                                           __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        {
+            ngx_helix_set(&slot->used, 1);
+            return slot;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_WARN, log, 0,
+                  "helix: all %d process slots are taken, "
+                  "the jobs of this worker are not counted", NGX_HELIX_SLOTS);
+
+    if (ngx_helix_private_slot == NULL) {
+        slot = ngx_memalign(NGX_HELIX_LINE, sizeof(ngx_helix_slot_t), log);
+        if (slot == NULL) {
+            return NULL;
+        }
+
+        ngx_memzero(slot, sizeof(ngx_helix_slot_t));
+        ngx_helix_private_slot = slot;
+    }
+
+    return ngx_helix_private_slot;
+}
+
+
+void
+ngx_helix_slot_release(ngx_helix_slot_t *slot)
+{
+    if (slot == ngx_helix_private_slot) {
+        ngx_free(slot);
+        ngx_helix_private_slot = NULL;
+        return;
+    }
+
+    __atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
+}
+
+
+ngx_uint_t
+ngx_helix_zone_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
+    ngx_log_t *log)
+{
+    ngx_uint_t            i, elected;
+    ngx_helix_slot_t     *slot;
+    ngx_helix_process_t   owner;
+
+    elected = 1;
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+        owner = ngx_helix_get(&slot->owner);
+
+        if (owner == 0 || slot == self) {
+            continue;
+        }
+
+        if (ngx_helix_process_alive(owner)) {
+
+            if (slot < self) {
+                elected = 0;
+                break;
+            }
+
+            continue;
+        }
+
+        (void) ngx_helix_slot_reap(zone, slot, owner, self->owner, log);
+    }
+
+    return elected;
+}
+
+
+/* The slot becomes ours first: if we die in the middle, another process finds
+   it owned by a dead one and does it again. */
+
+static ngx_uint_t
+ngx_helix_slot_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
+    ngx_helix_process_t owner, ngx_helix_process_t self, ngx_log_t *log)
+{
+    uint64_t   lost;
+    ngx_pid_t  pid;
+
+    pid = ngx_helix_process_pid(owner);
+
+    if (!__atomic_compare_exchange_n(&slot->owner, &owner, self, 0,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    {
+        return 0;
+    }
+
+    ngx_helix_tokens_free(zone, slot);
+
+    lost = ngx_helix_counts_fold(slot);
+
+    (void) __atomic_add_fetch(&zone->crashes, 1, __ATOMIC_RELAXED);
+
+    __atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
+
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "helix: process %P died, %uL of its jobs are lost",
+                  pid, lost);
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_helix_zone_slots(ngx_helix_zone_t *zone, ngx_helix_slot_info_t *info)
+{
+    ngx_uint_t                i, k, l, n;
+    ngx_helix_slot_t         *slot;
+    ngx_helix_process_t       owner;
+    ngx_helix_lane_counts_t  *lane;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+        owner = ngx_helix_get(&slot->owner);
+
+        if (owner == 0) {
+            continue;
+        }
+
+        info[n].index = i;
+        info[n].pid = ngx_helix_process_pid(owner);
+        info[n].in_flight = 0;
+
+        for (k = 0; k < ngx_helix_zone_kinds(zone); k++) {
+            for (l = 0; l < NGX_HELIX_LANES; l++) {
+                lane = &slot->counts.kinds[k].lanes[l];
+                info[n].in_flight += ngx_helix_lane_in_flight(lane);
+            }
+        }
+
+        n++;
+    }
+
+    return n;
+}
+
+
+uint64_t
+ngx_helix_zone_threshold(ngx_helix_zone_t *zone)
+{
+    return ngx_helix_get(&zone->threshold);
+}
+
+
+void
+ngx_helix_zone_set_threshold(ngx_helix_zone_t *zone, uint64_t threshold)
+{
+    ngx_helix_set(&zone->threshold, threshold);
+}
+
+
+uint64_t
+ngx_helix_zone_window(ngx_helix_zone_t *zone, uint64_t min,
+    helix_hist_t *window)
+{
+    uint64_t       n;
+    ngx_uint_t     i;
+    helix_hist_t  *seen;
+
+    seen = &zone->window;
+
+    ngx_memzero(window, sizeof(helix_hist_t));
+    ngx_helix_zone_hist(zone, NGX_HELIX_HIST_TOTAL, HELIX_CPU_POOL, window);
+
+    n = window->count - seen->count;
+
+    if (n < min) {
+        return 0;
+    }
+
+    for (i = 0; i < HELIX_HIST_BUCKETS; i++) {
+        window->buckets[i] -= seen->buckets[i];
+        seen->buckets[i] += window->buckets[i];
+    }
+
+    seen->count = window->count;
+    window->count = n;
+
+    return n;
+}

@@ -1,0 +1,221 @@
+
+/*
+ * The shared memory of a router: who works, what was counted, who holds the
+ * processors.
+ *
+ * One allocation of fixed layout, made when the zone is created and kept over
+ * reloads: 64 process slots, 32 kinds, 64 tokens; pages that nobody touched
+ * cost nothing.  No lock, no slab call and no pointer in it at run time.
+ *
+ * A slot belongs to one process at a time and only that process writes its
+ * counters, with plain stores; counters are never reset when a slot changes
+ * hands, so the totals are the sums over all slots.  What a dead process had
+ * in flight is the difference of its own counters: it is added to "lost"
+ * within a second and the tokens it held are freed.
+ *
+ * Unless a function says otherwise: event loop of a worker, never blocks.
+ */
+
+#ifndef NGX_HELIX_ZONE_H_INCLUDED
+#define NGX_HELIX_ZONE_H_INCLUDED
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "helix_hist.h"
+#include "helix_pressure.h"
+#include "helix_strategy.h"
+
+
+#define NGX_HELIX_SLOTS        64
+#define NGX_HELIX_KINDS        32
+#define NGX_HELIX_NO_KIND      NGX_HELIX_KINDS    /* kind missing or unknown */
+#define NGX_HELIX_TOKENS       64
+#define NGX_HELIX_LANES        HELIX_DROP         /* inline .. batch */
+#define NGX_HELIX_KIND_NAME    32
+
+
+/* How an admitted job ended. */
+
+typedef enum {
+    NGX_HELIX_COMPLETED = 0,
+    NGX_HELIX_FAILED,             /* the kernel could not compute it */
+    NGX_HELIX_EXPIRED,            /* helix_timeout passed: 504 */
+    NGX_HELIX_CANCELLED,          /* the client left, or the worker stopped */
+    NGX_HELIX_SHED,               /* admitted, then refused before it ran */
+    NGX_HELIX_LOST,               /* its worker died */
+    NGX_HELIX_ENDS
+} ngx_helix_end_t;
+
+extern const char *const  ngx_helix_end_names[NGX_HELIX_ENDS + 1];
+
+
+/* Requests refused before a decision, by the code of the problem. */
+
+typedef enum {
+    NGX_HELIX_BAD_JSON = 0,       /* 400 */
+    NGX_HELIX_BAD_FIELD,          /* 400 */
+    NGX_HELIX_UNKNOWN_KIND,       /* 422 */
+    NGX_HELIX_TOO_LARGE,          /* 413 */
+    NGX_HELIX_MEDIA_TYPE,         /* 415 */
+    NGX_HELIX_INVALIDS
+} ngx_helix_invalid_t;
+
+extern const char *const  ngx_helix_invalid_names[NGX_HELIX_INVALIDS + 1];
+
+
+typedef struct {
+    uint64_t               admitted;
+    uint64_t               ended[NGX_HELIX_ENDS];
+    uint64_t               late;              /* completed after its budget */
+} ngx_helix_lane_counts_t;
+
+
+typedef struct {
+    uint64_t                 invalid;
+    uint64_t                 dropped;
+    ngx_helix_lane_counts_t  lanes[NGX_HELIX_LANES];
+} ngx_helix_kind_counts_t;
+
+
+typedef struct {
+    ngx_helix_kind_counts_t  kinds[NGX_HELIX_KINDS + 1];
+    uint64_t                 dropped[HELIX_REASONS];
+    uint64_t                 invalid[NGX_HELIX_INVALIDS];
+} ngx_helix_counts_t;
+
+
+typedef enum {
+    NGX_HELIX_HIST_TOTAL = 0,     /* received to end, by lane */
+    NGX_HELIX_HIST_QUEUE,         /* received to first step, by lane */
+    NGX_HELIX_HIST_EXEC           /* computing, by kind */
+} ngx_helix_hist_kind_t;
+
+
+typedef struct ngx_helix_zone_s  ngx_helix_zone_t;
+typedef struct ngx_helix_slot_s  ngx_helix_slot_t;
+
+
+typedef struct {
+    ngx_uint_t               index;
+    ngx_pid_t                pid;             /* 0: free */
+    uint64_t                 in_flight;
+} ngx_helix_slot_info_t;
+
+
+/* Zone creation and reuse (config time, master).  "data" of the zone is the
+   new cycle's; kinds must have been registered by name afterwards. */
+
+size_t ngx_helix_zone_size(void);
+ngx_helix_zone_t *ngx_helix_zone_init(ngx_shm_zone_t *shm_zone,
+    ngx_helix_zone_t *old);
+
+/* The index of a kind, the same for as long as the zone lives; NGX_ERROR when
+   there are NGX_HELIX_KINDS others.  Config time, master. */
+ngx_int_t ngx_helix_zone_kind(ngx_helix_zone_t *zone, ngx_str_t *name);
+
+ngx_uint_t ngx_helix_zone_kinds(ngx_helix_zone_t *zone);
+const char *ngx_helix_zone_kind_name(ngx_helix_zone_t *zone, ngx_uint_t kind);
+
+uint64_t ngx_helix_zone_epoch(ngx_helix_zone_t *zone);       /* Unix ms */
+uint64_t ngx_helix_zone_generation(ngx_helix_zone_t *zone);
+
+
+/*
+ * A slot for this process; never fails: when all are taken it is a private one
+ * that nobody sums, and the log says so.  Releasing it leaves nothing in
+ * flight: the caller has ended its jobs.
+ */
+ngx_helix_slot_t *ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log);
+void ngx_helix_slot_release(ngx_helix_slot_t *slot);
+
+/*
+ * Takes over the slots of dead processes.  Cheap when nobody died: only the
+ * live process with the lowest slot looks at all the others.  True when the
+ * caller is that process: it also does the router's periodic work.
+ */
+ngx_uint_t ngx_helix_zone_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
+    ngx_log_t *log);
+
+uint64_t ngx_helix_zone_crashes(ngx_helix_zone_t *zone);
+
+
+/* Accounting: plain stores of the slot's owner. */
+
+void ngx_helix_count_invalid(ngx_helix_slot_t *slot, ngx_uint_t kind,
+    ngx_helix_invalid_t code);
+void ngx_helix_count_dropped(ngx_helix_slot_t *slot, ngx_uint_t kind,
+    helix_reason_t reason);
+void ngx_helix_count_admitted(ngx_helix_slot_t *slot, ngx_uint_t kind,
+    helix_strategy_t lane);
+void ngx_helix_count_ended(ngx_helix_slot_t *slot, ngx_uint_t kind,
+    helix_strategy_t lane, ngx_helix_end_t end, ngx_uint_t late);
+
+/* Durations of a completed job, ns. */
+void ngx_helix_count_times(ngx_helix_slot_t *slot, ngx_uint_t kind,
+    helix_strategy_t lane, uint64_t queue, uint64_t exec, uint64_t total);
+
+helix_pressure_t *ngx_helix_slot_pressure(ngx_helix_slot_t *slot);
+
+
+/*
+ * Places to wait, counted over all workers: announce first, look second, so
+ * that no interleaving lets more than "limit" in.  NGX_OK or NGX_BUSY.
+ * leave() may be called by pool threads.
+ */
+ngx_int_t ngx_helix_wait_enter(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
+    helix_strategy_t lane, uint64_t limit);
+void ngx_helix_wait_leave(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    ngx_uint_t n);
+uint64_t ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane);
+
+
+/*
+ * Tokens: the right to run on a pool thread.  Any thread.  take() gives the
+ * index of one of the first "limit" tokens, or NGX_BUSY.
+ */
+ngx_int_t ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
+    ngx_uint_t limit);
+void ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token);
+ngx_uint_t ngx_helix_tokens_busy(ngx_helix_zone_t *zone);
+
+
+/* The adapted spawn threshold; 0: not adapted, the configured one counts.  Set
+   by the process that reap() elected. */
+uint64_t ngx_helix_zone_threshold(ngx_helix_zone_t *zone);
+void ngx_helix_zone_set_threshold(ngx_helix_zone_t *zone, uint64_t threshold);
+
+/*
+ * Latencies of the pool jobs that completed since the last window, for the
+ * elected process.  Their number, or 0 when there are fewer than "min": then
+ * the window stays open.
+ */
+uint64_t ngx_helix_zone_window(ngx_helix_zone_t *zone, uint64_t min,
+    helix_hist_t *window);
+
+
+/*
+ * Totals over all slots, for readers.  Ends are read before admissions, so
+ * that what is in flight, their difference, is never negative.
+ */
+void ngx_helix_zone_totals(ngx_helix_zone_t *zone, ngx_helix_counts_t *sum);
+void ngx_helix_zone_hist(ngx_helix_zone_t *zone, ngx_helix_hist_kind_t which,
+    ngx_uint_t index, helix_hist_t *sum);
+void ngx_helix_zone_pressure(ngx_helix_zone_t *zone, uint64_t now,
+    helix_pressure_t *sum);
+
+/* Mean time a pool thread is held by a job, ns, recent; 0: not known. */
+uint64_t ngx_helix_zone_mean_exec(ngx_helix_zone_t *zone);
+void ngx_helix_count_held(ngx_helix_slot_t *slot, uint64_t ns);
+
+/* Slots in use; returns their number, at most NGX_HELIX_SLOTS. */
+ngx_uint_t ngx_helix_zone_slots(ngx_helix_zone_t *zone,
+    ngx_helix_slot_info_t *info);
+
+/* The books: received = invalid + dropped + admitted, and admitted = the ends
+   + in flight.  What can be derived is not counted a second time. */
+uint64_t ngx_helix_lane_in_flight(const ngx_helix_lane_counts_t *lane);
+
+
+#endif /* NGX_HELIX_ZONE_H_INCLUDED */
