@@ -4,6 +4,9 @@
 
 static char *ngx_http_helix_job_value(ngx_conf_t *cf,
     ngx_http_helix_loc_conf_t *hlcf, ngx_str_t *text, ngx_uint_t final);
+static char *ngx_http_helix_collect_args(ngx_conf_t *cf,
+    ngx_http_helix_loc_conf_t *hlcf);
+static ngx_int_t ngx_http_helix_note_args(ngx_array_t *args, ngx_str_t *text);
 static char *ngx_http_helix_content(ngx_conf_t *cf,
     ngx_http_handler_pt handler);
 
@@ -68,7 +71,81 @@ ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    return ngx_http_helix_collect_args(cf, conf);
+}
+
+
+/* An argument that the configuration reads is not an unknown field. */
+
+static char *
+ngx_http_helix_collect_args(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf)
+{
+    ngx_uint_t                   i;
+    ngx_http_helix_job_value_t  *jv;
+
+    hlcf->args = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+    if (hlcf->args == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (hlcf->pass_kind
+        && ngx_http_helix_note_args(hlcf->args, &hlcf->pass_kind->value)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (hlcf->job == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    jv = hlcf->job->elts;
+
+    for (i = 0; i < hlcf->job->nelts; i++) {
+        if (ngx_http_helix_note_args(hlcf->args, &jv[i].value.value) != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     return NGX_CONF_OK;
+}
+
+
+/* NAME of every "$arg_NAME" or "${arg_NAME}" in a value. */
+
+static ngx_int_t
+ngx_http_helix_note_args(ngx_array_t *args, ngx_str_t *text)
+{
+    u_char     *p, *last;
+    ngx_str_t  *name;
+
+    last = text->data + text->len;
+
+    for (p = text->data; /* void */ ; p = name->data + name->len) {
+
+        p = ngx_strlcasestrn(p, last, (u_char *) "arg_", 4 - 1);
+        if (p == NULL) {
+            return NGX_OK;
+        }
+
+        name = ngx_array_push(args);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        name->data = p + 4;
+
+        for (p += 4; p < last; p++) {
+            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+                  || (*p >= '0' && *p <= '9') || *p == '_'))
+            {
+                break;
+            }
+        }
+
+        name->len = p - name->data;
+    }
 }
 
 

@@ -116,6 +116,8 @@ typedef struct {
     ngx_http_helix_place_t         pass_place;
     ngx_http_complex_value_t      *pass_kind;
     ngx_array_t                   *job;           /* ..._job_value_t */
+    ngx_array_t                   *args;          /* ngx_str_t: NAME of every
+                                                     $arg_NAME in both */
     ngx_msec_t                     timeout;
     ngx_uint_t                     reject_status;
     ngx_msec_t                     retry_after;

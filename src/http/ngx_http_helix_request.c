@@ -34,6 +34,8 @@ static ngx_int_t ngx_http_helix_json_error(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, helix_json_t *json);
 static ngx_int_t ngx_http_helix_read_pairs(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_str_t *text, ngx_uint_t query);
+static ngx_uint_t ngx_http_helix_conf_arg(ngx_http_request_t *r,
+    ngx_str_t *name);
 static ngx_int_t ngx_http_helix_client_field(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_str_t *name, ngx_uint_t query,
     ngx_http_helix_field_t *field);
@@ -470,6 +472,10 @@ ngx_http_helix_read_pairs(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
                                           "hexadecimal digits");
         }
 
+        if (query && ngx_http_helix_conf_arg(r, &name)) {
+            continue;
+        }
+
         rc = ngx_http_helix_client_field(r, ctx, &name, query, &field);
 
         if (rc == NGX_OK && !(ctx->locked & (1 << field))) {
@@ -482,6 +488,36 @@ ngx_http_helix_read_pairs(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+/* An argument that helix_job reads itself. */
+
+static ngx_uint_t
+ngx_http_helix_conf_arg(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_str_t                  *arg;
+    ngx_uint_t                  i;
+    ngx_http_helix_loc_conf_t  *hlcf;
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    if (hlcf->args == NULL) {
+        return 0;
+    }
+
+    arg = hlcf->args->elts;
+
+    for (i = 0; i < hlcf->args->nelts; i++) {
+        if (arg[i].len == name->len
+            && ngx_strncasecmp(arg[i].data, name->data, name->len) == 0
+            && ngx_http_helix_field_find(name, 1) == NGX_HTTP_HELIX_FIELDS)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
