@@ -360,7 +360,7 @@ ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t   i;
 
     static const char *const  formats[] = {
-        "text", "json", "health", NULL
+        "text", "json", "health", "prometheus", NULL
     };
 
     if (hlcf->status) {
@@ -391,7 +391,8 @@ ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid format \"%V\" in \"helix_status\", "
-                       "\"text\", \"json\" or \"health\" is expected",
+                       "\"text\", \"json\", \"health\" or \"prometheus\" is "
+                       "expected",
                        &value[1]);
 
     return NGX_CONF_ERROR;

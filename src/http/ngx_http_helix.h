@@ -103,6 +103,7 @@ typedef enum {
     NGX_HTTP_HELIX_STATUS_TEXT,
     NGX_HTTP_HELIX_STATUS_JSON,
     NGX_HTTP_HELIX_STATUS_HEALTH,
+    NGX_HTTP_HELIX_STATUS_PROMETHEUS,
     NGX_HTTP_HELIX_STATUS_NONE            /* no such path */
 } ngx_http_helix_status_format_t;
 

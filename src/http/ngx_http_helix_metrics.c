@@ -3,6 +3,8 @@
 
 
 #define ngx_http_helix_books(field)  offsetof(ngx_http_helix_books_t, field)
+#define ngx_http_helix_snapshot(field)                                        \
+    offsetof(ngx_http_helix_snapshot_t, field)
 #define ngx_http_helix_end(end)                                               \
     (offsetof(ngx_http_helix_books_t, ended) + (end) * sizeof(uint64_t))
 
@@ -62,6 +64,74 @@ const ngx_http_helix_metric_t  ngx_http_helix_metrics[] = {
       "Completed jobs that took longer than their latency budget." },
 
     { NULL, 0, 0, 0, NULL }
+};
+
+
+const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
+
+    { NULL, "uptime_secs", NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(uptime),
+      "Seconds since the counters of the zone started from zero." },
+
+    { NULL, "epoch", NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(epoch),
+      "Unix time in milliseconds at which the counters started from zero." },
+
+    { NULL, "generation", "helix_config_generation", NULL, 0, 0,
+      ngx_http_helix_snapshot(generation),
+      "Configurations that have used the zone; a reload adds one." },
+
+    { NULL, "crashes", "helix_worker_crashes_total", NULL, 0, 1,
+      ngx_http_helix_snapshot(crashes),
+      "Worker processes that died without leaving the zone." },
+
+    { NULL, "zone_size", "helix_zone_size_bytes", NULL, 0, 0,
+      ngx_http_helix_snapshot(zone_size),
+      "Address space of the zone; pages never used take no memory." },
+
+    { "pressure", "value", "helix_pressure_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(pressure),
+      "Pressure, from 0 to 1." },
+
+    { "pressure", "occupancy", "helix_pressure_component_ratio",
+      "component=\"occupancy\"", 1, 0,
+      ngx_http_helix_snapshot(averages.occupancy),
+      "Averages that the pressure is made of, from 0 to 1." },
+
+    { "pressure", "drops", "helix_pressure_component_ratio",
+      "component=\"drops\"", 1, 0,
+      ngx_http_helix_snapshot(averages.drops), NULL },
+
+    { "pressure", "latency", "helix_pressure_component_ratio",
+      "component=\"latency\"", 1, 0,
+      ngx_http_helix_snapshot(averages.latency), NULL },
+
+    { "pool", "concurrency", "helix_pool_slots", NULL, 0, 0,
+      ngx_http_helix_snapshot(concurrency),
+      "Jobs and batches that may run at once on pool threads, host-wide." },
+
+    { "pool", "busy", "helix_pool_busy_slots", NULL, 0, 0,
+      ngx_http_helix_snapshot(busy),
+      "Jobs and batches that run on pool threads now." },
+
+    { "pool", "busy_limit", "helix_pool_busy_limit_slots", NULL, 0, 0,
+      ngx_http_helix_snapshot(busy_limit),
+      "Busy slots from which jobs are batched or dropped; 0: never." },
+
+    { "thresholds", "inline", "helix_threshold_cost",
+      "threshold=\"inline\"", 0, 0,
+      ngx_http_helix_snapshot(inline_threshold),
+      "Cost thresholds in force." },
+
+    { "thresholds", "spawn", "helix_threshold_cost",
+      "threshold=\"spawn\"", 0, 0,
+      ngx_http_helix_snapshot(spawn_threshold), NULL },
+
+    { "thresholds", "spawn_configured", NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(spawn_configured),
+      "The spawn threshold before adaptation." },
+
+    { NULL, NULL, NULL, NULL, 0, 0, 0, NULL }
 };
 
 
@@ -157,6 +227,22 @@ ngx_http_helix_metric_value(const ngx_http_helix_metric_t *metric,
     const ngx_http_helix_books_t *books)
 {
     return *(const uint64_t *) ((const char *) books + metric->offset);
+}
+
+
+uint64_t
+ngx_http_helix_scalar_u64(const ngx_http_helix_scalar_t *scalar,
+    const ngx_http_helix_snapshot_t *s)
+{
+    return *(const uint64_t *) ((const char *) s + scalar->offset);
+}
+
+
+double
+ngx_http_helix_scalar_ratio(const ngx_http_helix_scalar_t *scalar,
+    const ngx_http_helix_snapshot_t *s)
+{
+    return *(const double *) ((const char *) s + scalar->offset);
 }
 
 

@@ -60,14 +60,48 @@ typedef struct {
     ngx_helix_zone_t            *zone;
     ngx_helix_counts_t           counts;
     ngx_http_helix_books_t       total;
-    helix_pressure_t             averages;
+
+    /* the columns of the table of scalars */
+    uint64_t                     uptime;             /* seconds */
+    uint64_t                     epoch;              /* Unix ms */
+    uint64_t                     generation;
+    uint64_t                     crashes;
+    uint64_t                     nworkers;
+    uint64_t                     zone_size;          /* bytes */
+    uint64_t                     concurrency;
+    uint64_t                     busy;               /* tokens taken */
+    uint64_t                     busy_limit;         /* 0: off */
+    uint64_t                     inline_threshold;
+    uint64_t                     spawn_threshold;    /* as adapted */
+    uint64_t                     spawn_configured;
     double                       pressure;
-    uint64_t                     uptime;          /* seconds */
-    uint64_t                     spawn_threshold;
-    ngx_uint_t                   busy;            /* tokens */
-    helix_hist_t                 hist;            /* scratch */
+    helix_pressure_t             averages;
+
+    ngx_helix_slot_info_t        workers[NGX_HELIX_SLOTS];
+    helix_hist_t                 hist;               /* scratch */
 } ngx_http_helix_snapshot_t;
 
+
+/* Numbers of the router as a whole. */
+
+typedef struct {
+    const char   *group;             /* object in the JSON; NULL: top level */
+    const char   *name;
+    const char   *prometheus;        /* family; NULL: not exported */
+    const char   *label;             /* name="value" beside the zone */
+    ngx_uint_t    ratio;             /* a double from 0 to 1 */
+    ngx_uint_t    counter;
+    size_t        offset;            /* in the snapshot */
+    const char   *help;
+} ngx_http_helix_scalar_t;
+
+extern const ngx_http_helix_scalar_t  ngx_http_helix_scalars[];
+                                                   /* ends with name NULL */
+
+uint64_t ngx_http_helix_scalar_u64(const ngx_http_helix_scalar_t *scalar,
+    const ngx_http_helix_snapshot_t *s);
+double ngx_http_helix_scalar_ratio(const ngx_http_helix_scalar_t *scalar,
+    const ngx_http_helix_snapshot_t *s);
 
 /* ok, busy, shedding or draining. */
 const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
@@ -76,6 +110,8 @@ const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
 ngx_int_t ngx_http_helix_send_stats(ngx_http_request_t *r,
     ngx_http_helix_snapshot_t *s);
 ngx_int_t ngx_http_helix_send_text(ngx_http_request_t *r,
+    ngx_http_helix_snapshot_t *s);
+ngx_int_t ngx_http_helix_send_prometheus(ngx_http_request_t *r,
     ngx_http_helix_snapshot_t *s);
 
 

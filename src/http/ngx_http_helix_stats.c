@@ -7,6 +7,8 @@
 
 static void ngx_http_helix_stats_router(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_scalars(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_stats_books(helix_json_writer_t *json,
     ngx_http_helix_books_t *books, ngx_uint_t scope);
 static void ngx_http_helix_stats_lanes(helix_json_writer_t *json,
@@ -64,10 +66,6 @@ static void
 ngx_http_helix_stats_router(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s)
 {
-    helix_settings_t  *settings;
-
-    settings = &s->hmcf->settings;
-
     helix_json_key(json, "api");
     helix_json_u64(json, 1);
     helix_json_key(json, "module");
@@ -81,47 +79,50 @@ ngx_http_helix_stats_router(helix_json_writer_t *json,
     helix_json_cstring(json, "threshold");
     helix_json_key(json, "status");
     helix_json_cstring(json, ngx_http_helix_verdict(s));
-    helix_json_key(json, "uptime_secs");
-    helix_json_u64(json, s->uptime);
-    helix_json_key(json, "epoch");
-    helix_json_u64(json, ngx_helix_zone_epoch(s->zone));
-    helix_json_key(json, "generation");
-    helix_json_u64(json, ngx_helix_zone_generation(s->zone));
+    ngx_http_helix_stats_scalars(json, s);
+}
 
-    helix_json_key(json, "pressure");
-    helix_json_object(json);
-    helix_json_key(json, "value");
-    helix_json_double(json, s->pressure);
-    helix_json_key(json, "occupancy");
-    helix_json_double(json, s->averages.occupancy);
-    helix_json_key(json, "drops");
-    helix_json_double(json, s->averages.drops);
-    helix_json_key(json, "latency");
-    helix_json_double(json, s->averages.latency);
-    helix_json_object_end(json);
 
-    helix_json_key(json, "pool");
-    helix_json_object(json);
-    helix_json_key(json, "name");
-    helix_json_string(json, (char *) s->hmcf->pool_name.data,
-                      s->hmcf->pool_name.len);
-    helix_json_key(json, "concurrency");
-    helix_json_u64(json, settings->concurrency);
-    helix_json_key(json, "busy");
-    helix_json_u64(json, s->busy);
-    helix_json_key(json, "busy_limit");
-    helix_json_u64(json, settings->busy);
-    helix_json_object_end(json);
+static void
+ngx_http_helix_stats_scalars(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    const char                     *group;
+    const ngx_http_helix_scalar_t  *scalar;
 
-    helix_json_key(json, "thresholds");
-    helix_json_object(json);
-    helix_json_key(json, "inline");
-    helix_json_u64(json, settings->inline_threshold);
-    helix_json_key(json, "spawn");
-    helix_json_u64(json, s->spawn_threshold);
-    helix_json_key(json, "spawn_configured");
-    helix_json_u64(json, settings->spawn_threshold);
-    helix_json_object_end(json);
+    group = NULL;
+
+    for (scalar = ngx_http_helix_scalars; scalar->name; scalar++) {
+
+        if (scalar->group != group
+            && (group == NULL || scalar->group == NULL
+                || ngx_strcmp(scalar->group, group) != 0))
+        {
+            if (group) {
+                helix_json_object_end(json);
+            }
+
+            if (scalar->group) {
+                helix_json_key(json, scalar->group);
+                helix_json_object(json);
+            }
+        }
+
+        group = scalar->group;
+
+        helix_json_key(json, scalar->name);
+
+        if (scalar->ratio) {
+            helix_json_double(json, ngx_http_helix_scalar_ratio(scalar, s));
+
+        } else {
+            helix_json_u64(json, ngx_http_helix_scalar_u64(scalar, s));
+        }
+    }
+
+    if (group) {
+        helix_json_object_end(json);
+    }
 }
 
 
@@ -236,25 +237,19 @@ static void
 ngx_http_helix_stats_workers(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s)
 {
-    ngx_uint_t             i, n;
-    ngx_helix_slot_info_t  info[NGX_HELIX_SLOTS];
-
-    n = ngx_helix_zone_slots(s->zone, info);
-
-    helix_json_key(json, "crashes");
-    helix_json_u64(json, ngx_helix_zone_crashes(s->zone));
+    ngx_uint_t  i;
 
     helix_json_key(json, "workers");
     helix_json_array(json);
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < s->nworkers; i++) {
         helix_json_object(json);
         helix_json_key(json, "slot");
-        helix_json_u64(json, info[i].index);
+        helix_json_u64(json, s->workers[i].index);
         helix_json_key(json, "pid");
-        helix_json_u64(json, info[i].pid);
+        helix_json_u64(json, s->workers[i].pid);
         helix_json_key(json, "in_flight");
-        helix_json_u64(json, info[i].in_flight);
+        helix_json_u64(json, s->workers[i].in_flight);
         helix_json_object_end(json);
     }
 

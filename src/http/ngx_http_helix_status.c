@@ -20,6 +20,7 @@ static const ngx_http_helix_status_path_t  ngx_http_helix_status_paths[] = {
     { ngx_string(""), NGX_HTTP_HELIX_STATUS_AUTO },
     { ngx_string("/"), NGX_HTTP_HELIX_STATUS_AUTO },
     { ngx_string("/health"), NGX_HTTP_HELIX_STATUS_HEALTH },
+    { ngx_string("/metrics"), NGX_HTTP_HELIX_STATUS_PROMETHEUS },
     { ngx_string("/api/stats"), NGX_HTTP_HELIX_STATUS_JSON }
 };
 
@@ -64,6 +65,9 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
 
     case NGX_HTTP_HELIX_STATUS_JSON:
         return ngx_http_helix_send_stats(r, s);
+
+    case NGX_HTTP_HELIX_STATUS_PROMETHEUS:
+        return ngx_http_helix_send_prometheus(r, s);
 
     default: /* NGX_HTTP_HELIX_STATUS_TEXT */
         return ngx_http_helix_send_text(r, s);
@@ -135,8 +139,9 @@ ngx_http_helix_status_format(ngx_http_request_t *r)
 static ngx_http_helix_snapshot_t *
 ngx_http_helix_snapshot(ngx_http_request_t *r)
 {
-    uint64_t                     now, epoch;
+    uint64_t                     now;
     ngx_time_t                  *tp;
+    helix_settings_t            *settings;
     ngx_http_helix_snapshot_t   *s;
     ngx_http_helix_main_conf_t  *hmcf;
 
@@ -146,6 +151,7 @@ ngx_http_helix_snapshot(ngx_http_request_t *r)
     }
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    settings = &hmcf->settings;
 
     s->hmcf = hmcf;
     s->zone = ngx_helix_exec_zone(hmcf->exec);
@@ -153,26 +159,33 @@ ngx_http_helix_snapshot(ngx_http_request_t *r)
     ngx_helix_zone_totals(s->zone, &s->counts);
     ngx_http_helix_books_total(&s->counts, &s->total);
 
-    now = ngx_helix_now() / 1000000;
+    tp = ngx_timeofday();
+    now = (uint64_t) tp->sec * 1000 + tp->msec;
 
+    s->epoch = ngx_helix_zone_epoch(s->zone);
+    s->uptime = (now > s->epoch) ? (now - s->epoch) / 1000 : 0;
+    s->generation = ngx_helix_zone_generation(s->zone);
+    s->crashes = ngx_helix_zone_crashes(s->zone);
+    s->nworkers = ngx_helix_zone_slots(s->zone, s->workers);
+    s->zone_size = ngx_helix_zone_size();
+
+    s->concurrency = settings->concurrency;
     s->busy = ngx_helix_tokens_busy(s->zone);
+    s->busy_limit = settings->busy;
+    s->inline_threshold = settings->inline_threshold;
+    s->spawn_configured = settings->spawn_threshold;
+    s->spawn_threshold = ngx_helix_zone_threshold(s->zone);
+
+    if (s->spawn_threshold == 0) {
+        s->spawn_threshold = s->spawn_configured;
+    }
+
+    now = ngx_helix_now() / 1000000;
 
     ngx_helix_zone_pressure(s->zone, now, &s->averages);
 
     s->pressure = helix_pressure_score(&s->averages, now,
-                                       (double) s->busy
-                                       / hmcf->settings.concurrency);
-
-    s->spawn_threshold = ngx_helix_zone_threshold(s->zone);
-
-    if (s->spawn_threshold == 0) {
-        s->spawn_threshold = hmcf->settings.spawn_threshold;
-    }
-
-    tp = ngx_timeofday();
-    epoch = ngx_helix_zone_epoch(s->zone) / 1000;
-
-    s->uptime = (uint64_t) tp->sec > epoch ? (uint64_t) tp->sec - epoch : 0;
+                                       (double) s->busy / s->concurrency);
 
     return s;
 }

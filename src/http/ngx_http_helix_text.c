@@ -22,15 +22,12 @@ static u_char *ngx_http_helix_text_share(u_char *p, u_char *last,
 ngx_int_t
 ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 {
-    u_char            *p, *last, *text;
-    helix_settings_t  *settings;
+    u_char  *p, *last, *text;
 
     text = ngx_palloc(r->pool, NGX_HTTP_HELIX_TEXT_LEN);
     if (text == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    settings = &s->hmcf->settings;
 
     p = text;
     last = text + NGX_HTTP_HELIX_TEXT_LEN;
@@ -44,16 +41,16 @@ ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
                      s->uptime / 60 % 60, s->uptime % 60);
 
     p = ngx_slprintf(p, last,
-                     "pressure %.2f    pool %ui/%uL busy, ",
-                     s->pressure, s->busy, settings->concurrency);
+                     "pressure %.2f    pool %uL/%uL busy, ",
+                     s->pressure, s->busy, s->concurrency);
 
-    p = settings->busy ? ngx_slprintf(p, last, "shedding from %uL",
-                                      settings->busy)
-                       : ngx_slprintf(p, last, "shedding off");
+    p = s->busy_limit ? ngx_slprintf(p, last, "shedding from %uL",
+                                     s->busy_limit)
+                      : ngx_slprintf(p, last, "shedding off");
 
     p = ngx_slprintf(p, last,
                      "    inline up to %uL, spawn below %uL\n\n",
-                     settings->inline_threshold, s->spawn_threshold);
+                     s->inline_threshold, s->spawn_threshold);
 
     p = ngx_http_helix_text_lanes(p, last, s);
     p = ngx_http_helix_text_drops(p, last, s);
