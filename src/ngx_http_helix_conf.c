@@ -23,6 +23,9 @@ static ngx_int_t ngx_http_helix_check_settings(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf);
 static ngx_int_t ngx_http_helix_set_rows(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf, ngx_str_t *text);
+static ngx_int_t ngx_http_helix_pool_threads(ngx_conf_t *cf,
+    ngx_http_helix_main_conf_t *hmcf, ngx_str_t *text);
+static char *ngx_http_helix_duplicate(ngx_conf_t *cf, ngx_str_t *text);
 static char *ngx_http_helix_kind_option(ngx_conf_t *cf,
     ngx_http_helix_kind_t *kind, ngx_str_t *text);
 
@@ -92,6 +95,14 @@ ngx_http_helix_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    for (i = 0; helix_settings_table[i].name; i++) {
+        if (hmcf->places[i].file
+            && ngx_http_helix_is(&value[0], helix_settings_table[i].directive))
+        {
+            return "is duplicate";
+        }
+    }
+
     for (i = 1; i < cf->args->nelts; i++) {
         switch (ngx_http_helix_set_rows(cf, hmcf, &value[i])) {
 
@@ -99,7 +110,7 @@ ngx_http_helix_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             break;
 
         case NGX_BUSY:
-            return "directive is duplicate";
+            return ngx_http_helix_duplicate(cf, &value[i]);
 
         default: /* NGX_ERROR */
             return NGX_CONF_ERROR;
@@ -145,6 +156,17 @@ ngx_http_helix_set_rows(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", error);
 
     return NGX_ERROR;
+}
+
+
+static char *
+ngx_http_helix_duplicate(ngx_conf_t *cf, ngx_str_t *text)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "duplicate parameter \"%V\" in \"%V\"",
+                       text, (ngx_str_t *) cf->args->elts);
+
+    return NGX_CONF_ERROR;
 }
 
 
@@ -240,9 +262,16 @@ ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             continue;
         }
 
-        if (ngx_strncmp(value[i].data, "threads=", 8) == 0) {
-            hmcf->pool_threads = value[i];
+        switch (ngx_http_helix_pool_threads(cf, hmcf, &value[i])) {
+
+        case NGX_OK:
             continue;
+
+        case NGX_ERROR:
+            return NGX_CONF_ERROR;
+
+        default: /* NGX_DECLINED */
+            break;
         }
 
         switch (ngx_http_helix_set_rows(cf, hmcf, &value[i])) {
@@ -251,10 +280,7 @@ ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             break;
 
         case NGX_BUSY:
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate parameter \"%V\" in \"helix_pool\"",
-                               &value[i]);
-            return NGX_CONF_ERROR;
+            return ngx_http_helix_duplicate(cf, &value[i]);
 
         default: /* NGX_ERROR */
             return NGX_CONF_ERROR;
@@ -262,6 +288,58 @@ ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* "threads=" is no setting of the router: nginx's own directive has it. */
+
+static ngx_int_t
+ngx_http_helix_pool_threads(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
+    ngx_str_t *text)
+{
+    const char  *nearest;
+    ngx_str_t    name, value;
+
+    static const char *const  threads[] = { "threads=", NULL };
+
+    for (name = *text, name.len = 0; name.len < text->len; /* void */ ) {
+        if (text->data[name.len++] == '=') {
+            break;
+        }
+    }
+
+    nearest = ngx_http_helix_quote_nearest(&name, threads);
+
+    if (nearest[0] == '\0') {
+        return NGX_DECLINED;
+    }
+
+    if (!ngx_http_helix_is(&name, "threads=")) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"helix_pool\"%s",
+                           text, nearest);
+        return NGX_ERROR;
+    }
+
+    if (hmcf->pool_threads) {
+        (void) ngx_http_helix_duplicate(cf, text);
+        return NGX_ERROR;
+    }
+
+    value.data = text->data + name.len;
+    value.len = text->len - name.len;
+
+    if (helix_number_u64((char *) value.data, value.len, &hmcf->pool_threads)
+        != HELIX_NUMBER_OK || hmcf->pool_threads - 1 >= 1024)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"threads\" in "
+                           "\"helix_pool\", a number from 1 to 1024 is "
+                           "expected", &value);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -405,70 +483,6 @@ ngx_http_helix_kind_value(ngx_http_helix_kind_t *kind, ngx_str_t *name,
 }
 
 
-char *
-ngx_http_helix_unknown_kind(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
-    ngx_str_t *name)
-{
-    u_char      *p, known[NGX_HELIX_KINDS * (NGX_HELIX_KIND_NAME + 2)];
-    ngx_uint_t   i;
-    const char  *nearest;
-
-    p = known;
-
-    for (i = 0; i < hmcf->nkinds; i++) {
-        p = ngx_sprintf(p, "%s%V", i ? ", " : "", &hmcf->kinds[i].name);
-    }
-
-    *p = '\0';
-
-    nearest = ngx_http_helix_kind_nearest(hmcf, name);
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown job kind \"%V\" (known: %s)%s%s%s",
-                       name, known, nearest ? ", did you mean \"" : "",
-                       nearest ? nearest : "", nearest ? "\"?" : "");
-
-    return NGX_CONF_ERROR;
-}
-
-
-/* ', did you mean "batch="?' or nothing. */
-
-const char *
-ngx_http_helix_quote_nearest(ngx_str_t *text, const char *const *names)
-{
-    const char     *nearest;
-    static u_char   buf[64];
-
-    nearest = helix_nearest((char *) text->data, text->len, names);
-
-    if (nearest == NULL) {
-        return "";
-    }
-
-    *ngx_snprintf(buf, sizeof(buf) - 1, ", did you mean \"%s\"?", nearest)
-        = '\0';
-
-    return (char *) buf;
-}
-
-
-ngx_uint_t
-ngx_http_helix_is(ngx_str_t *text, const char *word)
-{
-    return text->len == ngx_strlen(word)
-           && ngx_strncmp(text->data, word, text->len) == 0;
-}
-
-
-void
-ngx_http_helix_here(ngx_conf_t *cf, ngx_http_helix_place_t *place)
-{
-    place->file = cf->conf_file->file.name.data;
-    place->line = cf->conf_file->line;
-}
-
-
 ngx_int_t
 ngx_http_helix_init(ngx_conf_t *cf)
 {
@@ -516,7 +530,7 @@ ngx_http_helix_check_settings(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
     char                     error[HELIX_SETTING_ERROR_MAX];
     ngx_uint_t               i;
     const helix_setting_t   *row;
-    ngx_http_helix_place_t   place;
+    ngx_http_helix_place_t   place, *given;
 
     for (i = 0; helix_settings_table[i].name; i++) {
         row = &helix_settings_table[i];
@@ -534,15 +548,16 @@ ngx_http_helix_check_settings(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
     /* the sentence names the directives that do not go together: the last one
        of them that was given is the place to look at */
 
-    ngx_http_helix_here(cf, &place);
+    ngx_memzero(&place, sizeof(ngx_http_helix_place_t));
 
     for (i = 0; helix_settings_table[i].name; i++) {
         row = &helix_settings_table[i];
+        given = &hmcf->places[i];
 
-        if (hmcf->places[i].file
-            && ngx_strstr(error, row->directive) != NULL)
+        if (given->file && ngx_strstr(error, row->directive) != NULL
+            && (given->file != place.file || given->line > place.line))
         {
-            place = hmcf->places[i];
+            place = *given;
         }
     }
 
@@ -561,29 +576,25 @@ ngx_http_helix_check_settings(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
 static ngx_int_t
 ngx_http_helix_init_pool(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
 {
-    char           *rv;
-    void           *conf;
-    u_char         *p;
-    ngx_str_t      *value, words[3];
-    ngx_array_t    *saved, args;
-    ngx_command_t  *cmd;
+    char             *rv;
+    void             *conf;
+    u_char            threads[sizeof("threads=") + NGX_INT64_LEN];
+    uint64_t          n;
+    ngx_str_t         words[3];
+    ngx_conf_t        pool;
+    ngx_array_t       args;
+    ngx_command_t    *cmd;
+    ngx_conf_file_t   file;
+
+    n = hmcf->pool_threads;
 
     if (hmcf->pool_name.data == NULL) {
         hmcf->pool_name = ngx_http_helix_default_pool;
 
-        if (hmcf->pool_threads.data == NULL) {
-            p = ngx_pnalloc(cf->pool, sizeof("threads=") + NGX_INT64_LEN);
-            if (p == NULL) {
-                return NGX_ERROR;
-            }
-
-            hmcf->pool_threads.data = p;
-            p = ngx_sprintf(p, "threads=%uL", hmcf->settings.concurrency);
-            hmcf->pool_threads.len = p - hmcf->pool_threads.data;
-        }
+        n = n ? n : hmcf->settings.concurrency;
     }
 
-    if (hmcf->pool_threads.data == NULL) {
+    if (n == 0) {
 
         if (ngx_http_helix_is(&hmcf->pool_name, "default")
             && ngx_thread_pool_add(cf, NULL) == NULL)
@@ -594,23 +605,30 @@ ngx_http_helix_init_pool(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
         return NGX_OK;
     }
 
-    value = words;
-    ngx_str_set(&value[0], "helix_pool");
-    value[1] = hmcf->pool_name;
-    value[2] = hmcf->pool_threads;
+    ngx_str_set(&words[0], "helix_pool");
+    words[1] = hmcf->pool_name;
+    words[2].data = threads;
+    words[2].len = ngx_sprintf(threads, "threads=%uL", n) - threads;
 
     args.elts = words;
     args.nelts = 3;
 
-    saved = cf->args;
-    cf->args = &args;
+    pool = *cf;
+    pool.args = &args;
+
+    /* its errors belong where helix_pool is */
+
+    if (hmcf->pool_place.file) {
+        file = *cf->conf_file;
+        file.file.name.data = hmcf->pool_place.file;
+        file.line = hmcf->pool_place.line;
+        pool.conf_file = &file;
+    }
 
     cmd = ngx_thread_pool_module.commands;
     conf = ngx_get_conf(cf->cycle->conf_ctx, ngx_thread_pool_module);
 
-    rv = cmd->set(cf, cmd, conf);
-
-    cf->args = saved;
+    rv = cmd->set(&pool, cmd, conf);
 
     return (rv == NGX_CONF_OK) ? NGX_OK : NGX_ERROR;
 }

@@ -2,6 +2,8 @@
 #include "ngx_http_helix.h"
 
 
+static void ngx_http_helix_inherit(ngx_http_core_loc_conf_t *clcf,
+    ngx_http_helix_loc_conf_t *prev, ngx_http_helix_loc_conf_t *conf);
 static char *ngx_http_helix_job_value(ngx_conf_t *cf,
     ngx_http_helix_loc_conf_t *hlcf, ngx_str_t *text, ngx_uint_t final);
 static char *ngx_http_helix_collect_args(ngx_conf_t *cf,
@@ -54,11 +56,16 @@ ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->retry_after, prev->retry_after,
                               NGX_HTTP_HELIX_RETRY_AUTO);
 
-    if (!conf->pass && !conf->status) {
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (!conf->pass && !conf->status && clcf->noname && !clcf->handler) {
+        ngx_http_helix_inherit(clcf, prev, conf);
         return NGX_CONF_OK;
     }
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    if (!conf->pass && !conf->status) {
+        return NGX_CONF_OK;
+    }
 
     if (clcf->handler != (conf->pass ? ngx_http_helix_handler
                                      : ngx_http_helix_status_handler))
@@ -72,6 +79,27 @@ ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_helix_collect_args(cf, conf);
+}
+
+
+/* "if" and "limit_except" go on with what the location around them does; the
+   handler stays set in the first, and is looked up again in the other. */
+
+static void
+ngx_http_helix_inherit(ngx_http_core_loc_conf_t *clcf,
+    ngx_http_helix_loc_conf_t *prev, ngx_http_helix_loc_conf_t *conf)
+{
+    conf->pass = prev->pass;
+    conf->pass_kind = prev->pass_kind;
+    conf->pass_place = prev->pass_place;
+    conf->args = prev->args;
+    conf->status = prev->status;
+    conf->status_format = prev->status_format;
+
+    if (clcf->lmt_excpt && (conf->pass || conf->status)) {
+        clcf->handler = conf->pass ? ngx_http_helix_handler
+                                   : ngx_http_helix_status_handler;
+    }
 }
 
 
@@ -214,6 +242,12 @@ ngx_http_helix_job(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     final = ngx_http_helix_is(&value[n - 1], "final");
     n -= final;
+
+    if (n == 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no parameter before \"final\" in \"helix_job\"");
+        return NGX_CONF_ERROR;
+    }
 
     if (hlcf->job == NGX_CONF_UNSET_PTR) {
         hlcf->job = ngx_array_create(cf->pool, 4,
@@ -435,4 +469,68 @@ ngx_http_helix_content(ngx_conf_t *cf, ngx_http_handler_pt handler)
     hmcf->enabled = 1;
 
     return NGX_CONF_OK;
+}
+
+
+/* ', did you mean "batch="?' or nothing. */
+
+const char *
+ngx_http_helix_quote_nearest(ngx_str_t *text, const char *const *names)
+{
+    const char     *nearest;
+    static u_char   buf[64];
+
+    nearest = helix_nearest((char *) text->data, text->len, names);
+
+    if (nearest == NULL) {
+        return "";
+    }
+
+    *ngx_snprintf(buf, sizeof(buf) - 1, ", did you mean \"%s\"?", nearest)
+        = '\0';
+
+    return (char *) buf;
+}
+
+
+ngx_uint_t
+ngx_http_helix_is(ngx_str_t *text, const char *word)
+{
+    return text->len == ngx_strlen(word)
+           && ngx_strncmp(text->data, word, text->len) == 0;
+}
+
+
+void
+ngx_http_helix_here(ngx_conf_t *cf, ngx_http_helix_place_t *place)
+{
+    place->file = cf->conf_file->file.name.data;
+    place->line = cf->conf_file->line;
+}
+
+
+char *
+ngx_http_helix_unknown_kind(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
+    ngx_str_t *name)
+{
+    u_char      *p, known[NGX_HELIX_KINDS * (NGX_HELIX_KIND_NAME + 2)];
+    ngx_uint_t   i;
+    const char  *nearest;
+
+    p = known;
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+        p = ngx_sprintf(p, "%s%V", i ? ", " : "", &hmcf->kinds[i].name);
+    }
+
+    *p = '\0';
+
+    nearest = ngx_http_helix_kind_nearest(hmcf, name);
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown job kind \"%V\" (known: %s)%s%s%s",
+                       name, known, nearest ? ", did you mean \"" : "",
+                       nearest ? nearest : "", nearest ? "\"?" : "");
+
+    return NGX_CONF_ERROR;
 }

@@ -83,7 +83,7 @@ typedef struct {
     ngx_cycle_t                   *cycle;
 
     ngx_str_t                      pool_name;
-    ngx_str_t                      pool_threads;  /* "threads=N" */
+    uint64_t                       pool_threads;  /* 0: not given */
     ngx_http_helix_place_t         pool_place;
     ngx_thread_pool_t             *pool;
 

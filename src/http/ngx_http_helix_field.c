@@ -184,7 +184,7 @@ ngx_http_helix_field_check(ngx_http_helix_field_t field, ngx_str_t *value)
             ok = (helix_number_u64((char *) p, (comma ? comma : last) - p, &n)
                   == HELIX_NUMBER_OK);
 
-            p = comma + 1;
+            p = comma ? comma + 1 : last;
         } while (ok && comma);
     }
 
@@ -435,8 +435,10 @@ static ngx_int_t
 ngx_http_helix_field_inputs_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, helix_json_t *json, helix_json_token_t *token)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  locked;
+    char        *text;
+    size_t       len;
+    ngx_int_t    rc;
+    ngx_uint_t   locked;
 
     locked = ctx->locked & (1 << NGX_HTTP_HELIX_INPUTS);
 
@@ -457,7 +459,19 @@ ngx_http_helix_field_inputs_json(ngx_http_request_t *r,
             continue;
         }
 
-        rc = ngx_http_helix_field_input(r, ctx, token->start, token->len);
+        text = (char *) token->start;
+        len = token->len;
+
+        if (token->escaped) {
+            text = ngx_pnalloc(r->pool, len);
+            if (text == NULL) {
+                return NGX_ERROR;
+            }
+
+            len = (size_t) helix_json_text(token, text, len);
+        }
+
+        rc = ngx_http_helix_field_input(r, ctx, text, len);
         if (rc != NGX_OK) {
             return rc;
         }

@@ -28,6 +28,7 @@ static ngx_int_t ngx_http_helix_body_copy(ngx_http_request_t *r,
     ngx_str_t *text);
 static ngx_http_helix_body_type_t ngx_http_helix_body_type(
     ngx_http_request_t *r, ngx_str_t *text);
+static ngx_uint_t ngx_http_helix_type_is(ngx_str_t *type, ngx_str_t *name);
 static ngx_int_t ngx_http_helix_read_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_str_t *text);
 static ngx_int_t ngx_http_helix_json_error(ngx_http_request_t *r,
@@ -81,9 +82,10 @@ static ngx_int_t
 ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ngx_uint_t final)
 {
+    uint64_t                     budget;
     ngx_int_t                    rc;
     ngx_str_t                    value;
-    ngx_uint_t                   i;
+    ngx_uint_t                   i, bit;
     ngx_http_helix_loc_conf_t   *hlcf;
     ngx_http_helix_job_value_t  *jv;
 
@@ -110,7 +112,17 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
     for (i = 0; i < hlcf->job->nelts; i++) {
 
-        if (jv[i].final != final || (ctx->set & (1 << jv[i].field))) {
+        if (jv[i].final != final) {
+            continue;
+        }
+
+        /* a client may only shorten the budget, not set its own */
+
+        bit = 1 << jv[i].field;
+
+        if ((ctx->set & bit)
+            && (jv[i].field != NGX_HTTP_HELIX_BUDGET || (ctx->locked & bit)))
+        {
             continue;
         }
 
@@ -123,9 +135,13 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         }
 
         if (jv[i].field == NGX_HTTP_HELIX_BUDGET
-            && ngx_http_helix_field_budget(&value, &ctx->budget) == NGX_OK)
+            && ngx_http_helix_field_budget(&value, &budget) == NGX_OK)
         {
-            ctx->set |= 1 << NGX_HTTP_HELIX_BUDGET;
+            if (!(ctx->set & bit) || budget < ctx->budget) {
+                ctx->budget = budget;
+            }
+
+            ctx->set |= bit;
             continue;
         }
 
@@ -146,12 +162,20 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 static ngx_int_t
 ngx_http_helix_read_kind(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
+    u_char                      *args;
+    ngx_str_t                    path;
     ngx_http_helix_kind_t       *kind;
     ngx_http_helix_main_conf_t  *hmcf;
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
 
     if (!(ctx->set & (1 << NGX_HTTP_HELIX_KIND))) {
+        /* as it was sent: decoded it could forge a line of the log */
+
+        path = r->unparsed_uri;
+        args = ngx_strlchr(path.data, path.data + path.len, '?');
+        path.len = args ? (size_t) (args - path.data) : path.len;
+
         ctx->problem.known = 1;
         return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, "kind",
                                       "a job needs a kind, for example: "
@@ -159,7 +183,7 @@ ngx_http_helix_read_kind(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
                                       "?kind=hashmix&inputs=42,100'",
                                       r->headers_in.host
                                       ? &r->headers_in.host->value
-                                      : &r->headers_in.server, &r->uri);
+                                      : &r->headers_in.server, &path);
     }
 
     kind = ngx_http_helix_kind_find(hmcf, &ctx->kind_name);
@@ -242,14 +266,6 @@ ngx_http_helix_body_text(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         return NGX_OK;
     }
 
-    b = r->request_body->bufs->buf;
-
-    if (r->request_body->bufs->next == NULL && ngx_buf_in_memory(b)) {
-        text->data = b->pos;
-        text->len = b->last - b->pos;
-        return NGX_OK;
-    }
-
     size = 0;
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
@@ -270,6 +286,13 @@ ngx_http_helix_body_text(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     }
 
     text->len = (size_t) size;
+
+    b = r->request_body->bufs->buf;
+
+    if (r->request_body->bufs->next == NULL && ngx_buf_in_memory(b)) {
+        text->data = b->pos;
+        return NGX_OK;
+    }
 
     return ngx_http_helix_body_copy(r, text);
 }
@@ -294,6 +317,12 @@ ngx_http_helix_body_copy(ngx_http_request_t *r, ngx_str_t *text)
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
         b = cl->buf;
         size = (size_t) ngx_buf_size(b);
+
+        /* the end of a body may be a buffer without anything in it */
+
+        if (size == 0) {
+            continue;
+        }
 
         if (ngx_buf_in_memory(b)) {
             p = ngx_cpymem(p, b->pos, size);
@@ -331,17 +360,11 @@ ngx_http_helix_body_type(ngx_http_request_t *r, ngx_str_t *text)
     type = r->headers_in.content_type ? &r->headers_in.content_type->value
                                       : &form;
 
-    if (type->len >= json.len
-        && ngx_strncasecmp(type->data, json.data, json.len) == 0
-        && (type->len == json.len || type->data[json.len] == ';'
-            || type->data[json.len] == ' '))
-    {
+    if (ngx_http_helix_type_is(type, &json)) {
         return NGX_HTTP_HELIX_BODY_JSON;
     }
 
-    if (type->len < form.len
-        || ngx_strncasecmp(type->data, form.data, form.len) != 0)
-    {
+    if (!ngx_http_helix_type_is(type, &form)) {
         return NGX_HTTP_HELIX_BODY_OTHER;
     }
 
@@ -351,6 +374,18 @@ ngx_http_helix_body_type(ngx_http_request_t *r, ngx_str_t *text)
 
     return (i < text->len && text->data[i] == '{') ? NGX_HTTP_HELIX_BODY_JSON
                                                    : NGX_HTTP_HELIX_BODY_FORM;
+}
+
+
+/* With parameters or without. */
+
+static ngx_uint_t
+ngx_http_helix_type_is(ngx_str_t *type, ngx_str_t *name)
+{
+    return type->len >= name->len
+           && ngx_strncasecmp(type->data, name->data, name->len) == 0
+           && (type->len == name->len || type->data[name->len] == ';'
+               || type->data[name->len] == ' ');
 }
 
 
@@ -375,7 +410,11 @@ ngx_http_helix_read_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
                     NGX_HTTP_HELIX_TOKENS + hmcf->max_inputs);
 
     if (helix_json_next(&json, &token) != HELIX_JSON_OBJECT) {
-        json.error = json.error ? json.error : "a job is an object";
+        if (json.error == NULL) {
+            json.error = "a job is an object";
+            json.pos = token.start - (token.type == HELIX_JSON_STRING);
+        }
+
         return ngx_http_helix_json_error(r, ctx, &json);
     }
 

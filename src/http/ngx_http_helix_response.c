@@ -516,11 +516,18 @@ ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow)
 {
     static u_char  body[] =
         "{\"title\":\"Method not allowed\",\"status\":405,"
-        "\"code\":\"MethodNotAllowed\"}\n";
+        "\"code\":\"MethodNotAllowed\","
+        "\"detail\":\"the Allow header names the methods there are\"}\n";
 
-    if (ngx_http_helix_add_header(r, "Allow", (u_char *) allow,
-                                  ngx_strlen(allow))
-        != NGX_OK)
+    if (ngx_http_helix_has_error_page(r, NGX_HTTP_NOT_ALLOWED) == NGX_OK) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
+        != NGX_OK
+        || ngx_http_helix_add_header(r, "Allow", (u_char *) allow,
+                                     ngx_strlen(allow))
+           != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

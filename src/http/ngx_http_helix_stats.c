@@ -106,6 +106,12 @@ ngx_http_helix_stats_scalars(helix_json_writer_t *json,
                 helix_json_key(json, scalar->group);
                 helix_json_object(json);
             }
+
+            if (scalar->group && ngx_strcmp(scalar->group, "pool") == 0) {
+                helix_json_key(json, "name");
+                helix_json_string(json, (char *) s->hmcf->pool_name.data,
+                                  s->hmcf->pool_name.len);
+            }
         }
 
         group = scalar->group;

@@ -193,7 +193,7 @@ ngx_http_helix_text_ms(u_char *p, u_char *last, helix_hist_t *hist, double q)
 
     ms = helix_hist_quantile(hist, q) / 1000000;
 
-    return ngx_slprintf(p, last, " %5.3fms", ms);
+    return ngx_slprintf(p, last, " %4.3fms", ms);
 }
 
 
