@@ -1,6 +1,8 @@
 
 #include "ngx_helix_lanes.h"
 
+#include <ngx_channel.h>
+
 
 /* A job that its owner left holds the worker until its thread lets go. */
 #define NGX_HELIX_HOLD   1000
@@ -15,6 +17,7 @@
 #endif
 
 
+static ngx_uint_t ngx_helix_exec_stopped(void);
 static void ngx_helix_exec_tick(ngx_event_t *ev);
 static void ngx_helix_exec_adapt(ngx_helix_exec_t *exec);
 static void ngx_helix_job_expire(ngx_event_t *ev);
@@ -94,6 +97,9 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
         return NULL;
     }
 
+    ngx_helix_zone_configure(zone, settings->concurrency,
+                             settings->spawn_threshold);
+
     exec->fd = (ngx_socket_t) -1;
     exec->tick.handler = ngx_helix_exec_tick;
     exec->tick.data = exec;
@@ -111,6 +117,8 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
 {
     ngx_queue_t      *q;
     ngx_helix_job_t  *job;
+
+    ngx_helix_pool_close(exec->pool);
 
     while (!ngx_queue_empty(&exec->jobs)) {
         q = ngx_queue_head(&exec->jobs);
@@ -133,7 +141,7 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
     }
 
     ngx_helix_pool_destroy(exec->pool);
-    ngx_helix_slot_release(exec->slot);
+    ngx_helix_slot_release(exec->zone, exec->slot);
 }
 
 
@@ -145,7 +153,7 @@ ngx_helix_exec_tick(ngx_event_t *ev)
 
     elected = ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
 
-    if (++exec->ticks % NGX_HELIX_ADAPT == 0 && elected) {
+    if (++exec->ticks % NGX_HELIX_ADAPT == 0 && elected && !ngx_exiting) {
         ngx_helix_exec_adapt(exec);
     }
 
@@ -202,8 +210,9 @@ ngx_helix_end_t
 ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     void *state, ngx_helix_times_t *times)
 {
-    uint64_t             started, ended;
+    uint64_t             started, ended, until;
     ngx_int_t            rc;
+    ngx_uint_t           stopped;
     ngx_helix_end_t      end;
     ngx_helix_control_t  control;
 
@@ -211,13 +220,25 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
 
     started = ngx_helix_now();
 
-    ngx_helix_control_init(&control,
-                           spec->received + spec->timeout * 1000000ULL, NULL);
+    until = spec->received + spec->timeout * 1000000ULL;
+    stopped = 0;
 
     do {
+        ended = ngx_helix_now();
+
+        ngx_helix_control_init(&control,
+                               ngx_min(until, ended + NGX_HELIX_SLICE_INLINE),
+                               NULL);
+
         rc = spec->kind->step(state, &control.control);
-    } while (rc == HELIX_AGAIN && !ngx_terminate
-             && ngx_helix_now() < control.until);
+
+        if (rc != HELIX_AGAIN) {
+            break;
+        }
+
+        stopped = ngx_helix_exec_stopped();
+
+    } while (!stopped && ngx_helix_now() < until);
 
     ended = ngx_helix_now();
 
@@ -225,12 +246,45 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     times->exec = ended - started;
     times->total = ended - spec->received;
 
-    end = (rc == HELIX_AGAIN && !ngx_terminate) ? NGX_HELIX_EXPIRED
-                                                : ngx_helix_result_end(rc);
+    end = (rc == HELIX_AGAIN && !stopped) ? NGX_HELIX_EXPIRED
+                                          : ngx_helix_result_end(rc);
 
     ngx_helix_job_account(exec, spec, times, end);
 
     return end;
+}
+
+
+/* The master tells its workers to stop through a channel that the event loop
+   reads, which the job holds; sooner or later it would kill them. */
+
+static ngx_uint_t
+ngx_helix_exec_stopped(void)
+{
+#if (NGX_LINUX && defined SO_PEEK_OFF)
+
+    int            offset;
+    ngx_channel_t  ch;
+
+    if (ngx_process == NGX_PROCESS_WORKER) {
+        offset = 0;
+
+        if (setsockopt(ngx_channel, SOL_SOCKET, SO_PEEK_OFF, &offset,
+                       sizeof(int)) == 0)
+        {
+            while (recv(ngx_channel, &ch, sizeof(ngx_channel_t),
+                        MSG_PEEK|MSG_DONTWAIT) == sizeof(ngx_channel_t))
+            {
+                if (ch.command == NGX_CMD_TERMINATE) {
+                    return 1;
+                }
+            }
+        }
+    }
+
+#endif
+
+    return ngx_terminate;
 }
 
 

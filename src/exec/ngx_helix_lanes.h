@@ -12,6 +12,7 @@
 
 
 #define NGX_HELIX_SLICE_SPAWN   100000      /* ns a turn of the event loop */
+#define NGX_HELIX_SLICE_INLINE  20000000    /* ns between two looks around */
 #define NGX_HELIX_SLICE_THREAD  500000      /* ns between two looks around */
 
 
@@ -107,6 +108,9 @@ void ngx_helix_spawn_remove(ngx_helix_job_t *job);
 
 ngx_helix_pool_t *ngx_helix_pool_create(ngx_cycle_t *cycle,
     ngx_helix_exec_t *exec, ngx_thread_pool_t *tp, const ngx_cpuset_t *cpus);
+
+/* The threads are gone or going: nothing is posted any more. */
+void ngx_helix_pool_close(ngx_helix_pool_t *pool);
 void ngx_helix_pool_destroy(ngx_helix_pool_t *pool);
 
 /* Puts a unit into the run queue; takes one that no thread has out again, or

@@ -135,6 +135,13 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
 
 
 void
+ngx_helix_pool_close(ngx_helix_pool_t *pool)
+{
+    pool->tp = NULL;
+}
+
+
+void
 ngx_helix_pool_destroy(ngx_helix_pool_t *pool)
 {
     (void) pthread_cond_destroy(&pool->released);
@@ -191,6 +198,10 @@ ngx_helix_pool_pump(ngx_helix_pool_t *pool)
 {
     ngx_int_t   rc;
     ngx_uint_t  n, busy, free, waiting;
+
+    if (pool->tp == NULL) {
+        return;
+    }
 
     busy = ngx_helix_tokens_busy(pool->exec->zone);
     free = pool->exec->settings->concurrency;
@@ -312,8 +323,7 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
 
     while (pool->n && !ngx_terminate) {
 
-        *token = ngx_helix_token_take(exec->zone, exec->slot,
-                                      exec->settings->concurrency);
+        *token = ngx_helix_token_take(exec->zone, exec->slot);
 
         if (*token != NGX_BUSY) {
             unit = pool->heap[0];

@@ -2,6 +2,7 @@
 #include "ngx_helix_lanes.h"
 
 
+static uint64_t ngx_helix_unit_deadline(ngx_helix_job_t *job);
 static void ngx_helix_unit_run_one(ngx_helix_unit_t *unit, ngx_uint_t i);
 static void ngx_helix_unit_run_batch(ngx_helix_unit_t *unit);
 static ngx_uint_t ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit);
@@ -36,13 +37,7 @@ ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n)
 void
 ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
 {
-    uint64_t  deadline;
-
-    deadline = job->spec.received
-               + (job->spec.budget ? job->spec.budget
-                                   : job->spec.timeout * 1000000ULL);
-
-    unit->deadline = ngx_min(unit->deadline, deadline);
+    unit->deadline = ngx_min(unit->deadline, ngx_helix_unit_deadline(job));
 
     unit->jobs[unit->n] = job;
     unit->states[unit->n] = job->state;
@@ -50,6 +45,17 @@ ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
     unit->n++;
 
     job->unit = unit;
+}
+
+
+/* Without a budget a job has all the time of its timeout. */
+
+static uint64_t
+ngx_helix_unit_deadline(ngx_helix_job_t *job)
+{
+    return job->spec.received
+           + (job->spec.budget ? job->spec.budget
+                               : job->spec.timeout * 1000000ULL);
 }
 
 
@@ -78,6 +84,13 @@ ngx_helix_unit_remove(ngx_helix_job_t *job)
     for ( /* void */ ; i < unit->n; i++) {
         unit->jobs[i] = unit->jobs[i + 1];
         unit->states[i] = unit->states[i + 1];
+    }
+
+    unit->deadline = (uint64_t) -1;
+
+    for (i = 0; i < unit->n; i++) {
+        unit->deadline = ngx_min(unit->deadline,
+                                 ngx_helix_unit_deadline(unit->jobs[i]));
     }
 
     job->unit = NULL;

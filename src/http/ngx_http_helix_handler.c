@@ -70,6 +70,12 @@ ngx_http_helix_run(ngx_http_request_t *r)
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
 
+    /* a single process does not start again when it is told to reload */
+
+    if (hmcf->exec == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -55,6 +55,11 @@ struct ngx_helix_zone_s {
     uint64_t                  generation;
     uint64_t                  crashes;
 
+    uint64_t                  elected;       /* ms of its last tick and slot
+                                                number in the low byte */
+    uint64_t                  started;       /* ms, newest worker that set: */
+    uint64_t                  concurrency;
+    uint64_t                  configured;    /* threshold, of the last reload */
     uint64_t                  threshold;
     helix_hist_t              window;        /* see ngx_helix_zone_window() */
 

@@ -14,13 +14,13 @@ ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
 
 
 ngx_int_t
-ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
-    ngx_uint_t limit)
+ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
 {
     uint8_t     none, number;
-    ngx_uint_t  i;
+    ngx_uint_t  i, limit;
 
     number = ngx_helix_slot_number(zone, slot);
+    limit = ngx_helix_get(&zone->concurrency);
 
     for (i = 0; i < ngx_min(limit, NGX_HELIX_TOKENS); i++) {
 
@@ -33,7 +33,14 @@ ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
         if (__atomic_compare_exchange_n(&zone->tokens[i], &none, number, 0,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         {
-            return i;
+            /* those above a limit that was lowered count too */
+
+            if (ngx_helix_tokens_busy(zone) <= limit) {
+                return i;
+            }
+
+            ngx_helix_token_release(zone, i);
+            break;
         }
     }
 

@@ -2,6 +2,8 @@
 #include "ngx_helix_layout.h"
 
 
+static ngx_uint_t ngx_helix_zone_elect(ngx_helix_zone_t *zone,
+    ngx_helix_slot_t *self);
 static ngx_uint_t ngx_helix_slot_reap(ngx_helix_zone_t *zone,
     ngx_helix_slot_t *slot, ngx_helix_process_t owner,
     ngx_helix_process_t self, ngx_log_t *log);
@@ -162,11 +164,17 @@ ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
             owner = 0;
         }
 
-        if (owner == 0
-            && __atomic_compare_exchange_n(&slot->owner, &owner, self, 0,
-                                           __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        if (owner) {
+            continue;
+        }
+
+        /* first: whoever sees a later slot in use must not stop at this one */
+
+        ngx_helix_set(&slot->used, 1);
+
+        if (__atomic_compare_exchange_n(&slot->owner, &owner, self, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         {
-            ngx_helix_set(&slot->used, 1);
             return slot;
         }
     }
@@ -182,6 +190,7 @@ ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
         }
 
         ngx_memzero(slot, sizeof(ngx_helix_slot_t));
+        slot->owner = self;
         ngx_helix_private_slot = slot;
     }
 
@@ -190,12 +199,23 @@ ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
 
 
 void
-ngx_helix_slot_release(ngx_helix_slot_t *slot)
+ngx_helix_slot_release(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
 {
+    uint8_t     number;
+    ngx_uint_t  i;
+
     if (slot == ngx_helix_private_slot) {
         ngx_free(slot);
         ngx_helix_private_slot = NULL;
         return;
+    }
+
+    number = ngx_helix_slot_number(zone, slot);
+
+    for (i = 0; i < NGX_HELIX_TOKENS; i++) {
+        if (ngx_helix_get(&zone->tokens[i]) == number) {
+            return;
+        }
     }
 
     __atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
@@ -206,34 +226,51 @@ ngx_uint_t
 ngx_helix_zone_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
     ngx_log_t *log)
 {
-    ngx_uint_t            i, elected;
+    ngx_uint_t            i;
     ngx_helix_slot_t     *slot;
     ngx_helix_process_t   owner;
 
-    elected = 1;
+    if (!ngx_helix_zone_elect(zone, self)) {
+        return 0;
+    }
 
     for (i = 0; i < NGX_HELIX_SLOTS; i++) {
         slot = &zone->slots[i];
         owner = ngx_helix_get(&slot->owner);
 
-        if (owner == 0 || slot == self) {
-            continue;
-        }
-
-        if (ngx_helix_process_alive(owner)) {
-
-            if (slot < self) {
-                elected = 0;
-                break;
-            }
-
+        if (owner == 0 || slot == self || ngx_helix_process_alive(owner)) {
             continue;
         }
 
         (void) ngx_helix_slot_reap(zone, slot, owner, self->owner, log);
     }
 
-    return elected;
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_helix_zone_elect(ngx_helix_zone_t *zone, ngx_helix_slot_t *self)
+{
+    uint8_t          number;
+    uint64_t         now, seen;
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    now = (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    seen = ngx_helix_get(&zone->elected);
+    number = ngx_helix_slot_number(zone, self);
+
+    if (now < (seen >> 8) + NGX_HELIX_TERM
+        && ((seen & 0xff) != number || ngx_exiting))
+    {
+        return 0;
+    }
+
+    return __atomic_compare_exchange_n(&zone->elected, &seen,
+                                       now << 8 | number, 0,
+                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 
@@ -304,6 +341,27 @@ ngx_helix_zone_slots(ngx_helix_zone_t *zone, ngx_helix_slot_info_t *info)
     }
 
     return n;
+}
+
+
+void
+ngx_helix_zone_configure(ngx_helix_zone_t *zone, uint64_t concurrency,
+    uint64_t threshold)
+{
+    /* the time is still the one of the fork: a worker that comes up late, after
+       those of a newer configuration, has no say */
+
+    if (ngx_current_msec < ngx_helix_get(&zone->started)) {
+        return;
+    }
+
+    ngx_helix_set(&zone->started, ngx_current_msec);
+    ngx_helix_set(&zone->concurrency, concurrency);
+
+    if (ngx_helix_get(&zone->configured) != threshold) {
+        ngx_helix_set(&zone->configured, threshold);
+        ngx_helix_set(&zone->threshold, 0);
+    }
 }
 
 

@@ -125,16 +125,21 @@ uint64_t ngx_helix_zone_generation(ngx_helix_zone_t *zone);
 /*
  * A slot for this process; never fails: when all are taken it is a private one
  * that nobody sums, and the log says so.  Releasing it leaves nothing in
- * flight: the caller has ended its jobs.
+ * flight: the caller has ended its jobs.  If threads still hold tokens it is
+ * left to the reaper, who comes when they have ended.
  */
 ngx_helix_slot_t *ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log);
-void ngx_helix_slot_release(ngx_helix_slot_t *slot);
+void ngx_helix_slot_release(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 
 /*
- * Takes over the slots of dead processes.  Cheap when nobody died: only the
- * live process with the lowest slot looks at all the others.  True when the
- * caller is that process: it also does the router's periodic work.
+ * Takes over the slots of dead processes; to be called a few times a second.
+ * Only one process looks at all the others: when it has not been here for
+ * NGX_HELIX_TERM ms, stopped, busy or dead, or when it is exiting, the next
+ * caller takes its place.  True when the caller is that process: it also does
+ * the router's periodic work.
  */
+#define NGX_HELIX_TERM  500
+
 ngx_uint_t ngx_helix_zone_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
     ngx_log_t *log);
 
@@ -173,13 +178,18 @@ uint64_t ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane);
 
 /*
  * Tokens: the right to run on a pool thread.  Any thread.  take() gives the
- * index of one of the first "limit" tokens, or NGX_BUSY.
+ * index of a token, or NGX_BUSY.  How many there are is the concurrency of the
+ * newest configuration, for the workers of older ones too.
  */
-ngx_int_t ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
-    ngx_uint_t limit);
+ngx_int_t ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 void ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token);
 ngx_uint_t ngx_helix_tokens_busy(ngx_helix_zone_t *zone);
 
+
+/* What the newest configuration says; every worker, when it starts.  A changed
+   threshold ends the adaptation of the old one. */
+void ngx_helix_zone_configure(ngx_helix_zone_t *zone, uint64_t concurrency,
+    uint64_t threshold);
 
 /* The adapted spawn threshold; 0: not adapted, the configured one counts.  Set
    by the process that reap() elected. */

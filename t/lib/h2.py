@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+"""A client that speaks HTTP/2 with prior knowledge, one command a line.
+
+    h2.py PORT
+
+    get PATH [N]       opens N streams, says "open" and their numbers
+    reset [STREAM...]  RST_STREAM, of all open ones if none is given
+    burst PATH N       N times HEADERS and RST_STREAM at once
+    answer STREAM      waits; says "answer STREAM STATUS" or "answer STREAM
+                       reset", "answer STREAM closed"
+    goaway             GOAWAY, the connection stays
+    half               FIN, still reads
+    close, rst         ends the connection by FIN or RST, and the program
+
+Every other command is answered "ok" once its bytes are sent.
+"""
+
+import socket
+import struct
+import sys
+
+sys.path.pop(0)         # or this file would be the library
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+
+
+class Client:
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(('127.0.0.1', port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.h2 = h2.connection.H2Connection(
+            h2.config.H2Configuration(header_encoding='utf-8'))
+        self.h2.initiate_connection()
+        self.statuses = {}
+        self.ended = {}
+        self.open = []
+        self.flush()
+
+        while not self.h2.remote_settings.initial_window_size:
+            self.read()
+
+    def flush(self):
+        self.socket.sendall(self.h2.data_to_send())
+
+    def read(self):
+        data = self.socket.recv(65536)
+
+        if not data:
+            return False
+
+        for event in self.h2.receive_data(data):
+            stream = getattr(event, 'stream_id', None)
+
+            if isinstance(event, h2.events.ResponseReceived):
+                self.statuses[stream] = dict(event.headers)[':status']
+
+            elif isinstance(event, h2.events.DataReceived):
+                self.h2.acknowledge_received_data(
+                    event.flow_controlled_length, stream)
+
+            elif isinstance(event, h2.events.StreamEnded):
+                self.ended[stream] = self.statuses.get(stream, 'none')
+
+            elif isinstance(event, h2.events.StreamReset):
+                self.ended[stream] = 'reset'
+
+        self.open = [s for s in self.open if s not in self.ended]
+        self.flush()
+        return True
+
+    def headers(self, path):
+        stream = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(stream, [
+            (':method', 'GET'), (':scheme', 'http'),
+            (':authority', 'localhost'), (':path', path),
+        ], end_stream=True)
+        return stream
+
+    def get(self, path, n='1'):
+        streams = [self.headers(path) for _ in range(int(n))]
+        self.open += streams
+        self.flush()
+        return ' '.join(['open'] + [str(s) for s in streams])
+
+    def reset(self, *streams):
+        for stream in [int(s) for s in streams] or self.open:
+            self.h2.reset_stream(stream, 8)
+            self.ended[stream] = 'reset'
+        self.open = [s for s in self.open if s not in self.ended]
+        self.flush()
+        return 'ok'
+
+    def burst(self, path, n):
+        for _ in range(int(n)):
+            self.h2.reset_stream(self.headers(path), 8)
+        self.flush()
+        return 'ok'
+
+    def answer(self, stream):
+        while int(stream) not in self.ended:
+            try:
+                if not self.read():
+                    return f'answer {stream} closed'
+            except OSError:
+                return f'answer {stream} closed'
+        return f'answer {stream} {self.ended[int(stream)]}'
+
+    def goaway(self):
+        # by hand: the library would refuse to read afterwards
+        self.socket.sendall(struct.pack('>I', 8)[1:] + b'\x07\0' + 4 * b'\0'
+                            + struct.pack('>II', 0, 0))
+        return 'ok'
+
+    def half(self):
+        self.socket.shutdown(socket.SHUT_WR)
+        return 'ok'
+
+    def close(self):
+        self.socket.close()
+        return 'ok'
+
+    def rst(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                               struct.pack('ii', 1, 0))
+        return self.close()
+
+
+def main():
+    client = Client(int(sys.argv[1]))
+
+    for line in sys.stdin:
+        words = line.split()
+        try:
+            print(getattr(client, words[0])(*words[1:]), flush=True)
+        except (OSError, h2.exceptions.ProtocolError) as error:
+            print('error', repr(error), flush=True)
+
+        if words[0] in ('close', 'rst'):
+            break
+
+
+main()
