@@ -666,6 +666,8 @@ ngx_http_helix_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
+    hmcf->generation = ngx_helix_zone_generation(hmcf->zone);
+
     for (i = 0; i < hmcf->nkinds; i++) {
         index = ngx_helix_zone_kind(hmcf->zone, &hmcf->kinds[i].name);
 

@@ -19,6 +19,23 @@ static ngx_conf_post_t  ngx_http_helix_timeout_post = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_helix_log_levels[] = {
+    { ngx_string("info"), NGX_LOG_INFO },
+    { ngx_string("notice"), NGX_LOG_NOTICE },
+    { ngx_string("warn"), NGX_LOG_WARN },
+    { ngx_string("error"), NGX_LOG_ERR },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_helix_header_sets[] = {
+    { ngx_string("off"), NGX_HTTP_HELIX_HEADERS_OFF },
+    { ngx_string("basic"), NGX_HTTP_HELIX_HEADERS_BASIC },
+    { ngx_string("timing"), NGX_HTTP_HELIX_HEADERS_TIMING },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_helix_commands[] = {
 
     { ngx_string("helix_zone"),
@@ -112,6 +129,27 @@ static ngx_command_t  ngx_http_helix_commands[] = {
       0,
       NULL },
 
+    { ngx_string("helix_log_level"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_helix_loc_conf_t, log_level),
+      &ngx_http_helix_log_levels },
+
+    { ngx_string("helix_dry_run"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_helix_loc_conf_t, dry_run),
+      NULL },
+
+    { ngx_string("helix_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_helix_loc_conf_t, headers),
+      &ngx_http_helix_header_sets },
+
     { ngx_string("helix_status"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_helix_status,
@@ -124,7 +162,7 @@ static ngx_command_t  ngx_http_helix_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_helix_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_http_helix_add_variables,          /* preconfiguration */
     ngx_http_helix_init,                   /* postconfiguration */
 
     ngx_http_helix_create_main_conf,       /* create main configuration */
@@ -189,7 +227,8 @@ ngx_http_helix_init_process(ngx_cycle_t *cycle)
     }
 
     hmcf->exec = ngx_helix_exec_create(cycle, &hmcf->settings, hmcf->zone,
-                                       hmcf->pool, NGX_HELIX_KINDS,
+                                       hmcf->generation, hmcf->pool,
+                                       NGX_HELIX_KINDS,
                                        hmcf->cpus_known ? &hmcf->cpus : NULL);
 
     return hmcf->exec ? NGX_OK : NGX_ERROR;

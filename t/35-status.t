@@ -158,7 +158,7 @@ is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    generation pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code strategies kinds
-                   crashes zone_size workers), @books],
+                   crashes dry_run zone_size workers), @books],
           'keys');
 is_deeply([sort keys %{$s->{strategies}}], [sort @lanes], 'strategies');
 is_deeply([sort keys %{$s->{kinds}}], [sort @kinds], 'kinds');

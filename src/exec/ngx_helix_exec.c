@@ -7,8 +7,8 @@
 /* A job that its owner left holds the worker until its thread lets go. */
 #define NGX_HELIX_HOLD   1000
 
-#define NGX_HELIX_TICK   250     /* ms: dead processes are looked for */
-#define NGX_HELIX_ADAPT  4       /* ticks: the threshold is adapted */
+#define NGX_HELIX_TICK   100     /* ms: pressure, dead processes */
+#define NGX_HELIX_ADAPT  10      /* ticks: the threshold is adapted */
 
 #define NGX_HELIX_ADAPT_SAMPLES  10
 
@@ -17,6 +17,7 @@
 #endif
 
 
+static void ngx_helix_exec_cleanup(void *data);
 static ngx_uint_t ngx_helix_exec_stopped(void);
 static void ngx_helix_exec_tick(ngx_event_t *ev);
 static void ngx_helix_exec_adapt(ngx_helix_exec_t *exec);
@@ -66,15 +67,26 @@ ngx_helix_control_poll(const helix_control_t *control)
 
 ngx_helix_exec_t *
 ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
-    ngx_helix_zone_t *zone, ngx_thread_pool_t *tp, ngx_uint_t nkinds,
-    const ngx_cpuset_t *cpus)
+    ngx_helix_zone_t *zone, uint64_t generation, ngx_thread_pool_t *tp,
+    ngx_uint_t nkinds, const ngx_cpuset_t *cpus)
 {
-    ngx_helix_exec_t  *exec;
+    ngx_helix_exec_t    *exec;
+    ngx_pool_cleanup_t  *cln;
 
     exec = ngx_pcalloc(cycle->pool, sizeof(ngx_helix_exec_t));
     if (exec == NULL) {
         return NULL;
     }
+
+    /* a single process that reloads destroys the old cycle and never exits */
+
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_helix_exec_cleanup;
+    cln->data = exec;
 
     exec->settings = settings;
     exec->zone = zone;
@@ -97,8 +109,7 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
         return NULL;
     }
 
-    ngx_helix_zone_configure(zone, settings->concurrency,
-                             settings->spawn_threshold);
+    ngx_helix_zone_limit(zone, generation, settings->concurrency);
 
     exec->fd = (ngx_socket_t) -1;
     exec->tick.handler = ngx_helix_exec_tick;
@@ -118,7 +129,19 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
     ngx_queue_t      *q;
     ngx_helix_job_t  *job;
 
+    if (exec->slot == NULL) {
+        return;
+    }
+
     ngx_helix_pool_close(exec->pool);
+
+    if (exec->tick.timer_set) {
+        ngx_del_timer(&exec->tick);
+    }
+
+    if (exec->spawn.event.posted) {
+        ngx_delete_posted_event(&exec->spawn.event);
+    }
 
     while (!ngx_queue_empty(&exec->jobs)) {
         q = ngx_queue_head(&exec->jobs);
@@ -142,14 +165,34 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
 
     ngx_helix_pool_destroy(exec->pool);
     ngx_helix_slot_release(exec->zone, exec->slot);
+
+    exec->slot = NULL;
+}
+
+
+static void
+ngx_helix_exec_cleanup(void *data)
+{
+    ngx_helix_exec_destroy(data);
 }
 
 
 static void
 ngx_helix_exec_tick(ngx_event_t *ev)
 {
+    double             busy;
+    uint64_t           now;
     ngx_uint_t         elected;
+    helix_pressure_t   averages;
     ngx_helix_exec_t  *exec = ev->data;
+
+    now = ngx_helix_now() / 1000000;
+    busy = ngx_helix_tokens_busy(exec->zone);
+
+    ngx_helix_zone_pressure(exec->zone, now, &averages);
+
+    exec->pressure = helix_pressure_score(&averages, now,
+                                          busy / exec->settings->concurrency);
 
     elected = ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
 
@@ -161,14 +204,23 @@ ngx_helix_exec_tick(ngx_event_t *ev)
 }
 
 
+double
+ngx_helix_exec_pressure(ngx_helix_exec_t *exec)
+{
+    return exec->pressure;
+}
+
+
 static void
 ngx_helix_exec_adapt(ngx_helix_exec_t *exec)
 {
-    uint64_t      n, p95, threshold;
-    helix_hist_t  window;
+    uint64_t       n, p95, configured, threshold;
+    helix_hist_t   window;
+
+    configured = exec->settings->spawn_threshold;
 
     if (!exec->settings->adapt) {
-        ngx_helix_zone_set_threshold(exec->zone, 0);
+        ngx_helix_zone_set_threshold(exec->zone, configured, configured);
         return;
     }
 
@@ -180,15 +232,10 @@ ngx_helix_exec_adapt(ngx_helix_exec_t *exec)
 
     p95 = (uint64_t) (helix_hist_quantile(&window, 0.95) / 1000000);
 
-    threshold = ngx_helix_zone_threshold(exec->zone);
-
-    if (threshold == 0) {
-        threshold = exec->settings->spawn_threshold;
-    }
-
+    threshold = ngx_helix_zone_threshold(exec->zone, configured);
     threshold = helix_threshold_adapt(exec->settings, threshold, p95, n);
 
-    ngx_helix_zone_set_threshold(exec->zone, threshold);
+    ngx_helix_zone_set_threshold(exec->zone, configured, threshold);
 }
 
 

@@ -80,17 +80,22 @@ struct ngx_helix_job_s {
 
 
 /*
- * Worker start and exit.  "cpus" are the processors that pool threads may use
+ * Worker start and exit.  "generation" is that of the zone when the
+ * configuration was read.  "cpus" are the processors that pool threads may use
  * (NULL: leave them as they are).  destroy() ends the jobs that are left as
  * cancelled, without telling their owners.
  */
 ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
     const helix_settings_t *settings, ngx_helix_zone_t *zone,
-    ngx_thread_pool_t *pool, ngx_uint_t nkinds, const ngx_cpuset_t *cpus);
+    uint64_t generation, ngx_thread_pool_t *pool, ngx_uint_t nkinds,
+    const ngx_cpuset_t *cpus);
 void ngx_helix_exec_destroy(ngx_helix_exec_t *exec);
 
 ngx_helix_zone_t *ngx_helix_exec_zone(ngx_helix_exec_t *exec);
 ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
+
+/* Pressure of the router, at most NGX_HELIX_TICK old. */
+double ngx_helix_exec_pressure(ngx_helix_exec_t *exec);
 
 uint64_t ngx_helix_now(void);        /* ns, monotonic; any thread */
 

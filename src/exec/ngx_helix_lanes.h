@@ -34,6 +34,7 @@ struct ngx_helix_unit_s {
     helix_strategy_t        lane;
     uint64_t                started;        /* ns */
     uint64_t                ended;
+    ngx_helix_unit_t       *next;           /* of those a runner has run */
     ngx_uint_t              queued;         /* event loop */
     ngx_uint_t              taken;          /* under the mutex */
 
@@ -80,6 +81,7 @@ struct ngx_helix_exec_s {
     ngx_log_t              *log;
     ngx_event_t             tick;
     ngx_uint_t              ticks;
+    double                  pressure;
     ngx_queue_t             jobs;
     ngx_helix_spawn_t       spawn;
     ngx_helix_pool_t       *pool;           /* NULL: no thread pool */

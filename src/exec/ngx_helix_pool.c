@@ -6,6 +6,9 @@
 
 #define NGX_HELIX_LOOK   1       /* ms, for a token that another worker frees */
 #define NGX_HELIX_RETRY  100     /* ms, after nginx refused a task */
+#define NGX_HELIX_STAY   50000   /* ns: a thread that has worked less takes the
+                                    next unit along: waking the event loop for
+                                    each costs more than so short a job */
 
 
 /*
@@ -19,7 +22,7 @@ typedef struct ngx_helix_runner_s  ngx_helix_runner_t;
 struct ngx_helix_runner_s {
     ngx_thread_task_t       task;
     ngx_helix_pool_t       *pool;
-    ngx_helix_unit_t       *unit;         /* what it ran */
+    ngx_helix_unit_t       *units;        /* what it ran, last first */
     ngx_helix_runner_t     *next;         /* of the free ones */
 };
 
@@ -56,12 +59,14 @@ static void ngx_helix_pool_done(ngx_event_t *ev);
 static void ngx_helix_runner_run(void *data, ngx_log_t *log);
 static ngx_helix_unit_t *ngx_helix_runner_take(ngx_helix_pool_t *pool,
     ngx_int_t *token);
+static ngx_helix_unit_t *ngx_helix_runner_next(ngx_helix_pool_t *pool);
 static void ngx_helix_runner_prepare(ngx_helix_pool_t *pool);
 static ngx_uint_t ngx_helix_heap_before(ngx_helix_unit_t *a,
     ngx_helix_unit_t *b);
 static void ngx_helix_heap_up(ngx_helix_pool_t *pool, ngx_uint_t i);
 static void ngx_helix_heap_down(ngx_helix_pool_t *pool, ngx_uint_t i);
 static void ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i);
+static ngx_helix_unit_t *ngx_helix_heap_take(ngx_helix_pool_t *pool);
 
 
 ngx_helix_pool_t *
@@ -138,6 +143,10 @@ void
 ngx_helix_pool_close(ngx_helix_pool_t *pool)
 {
     pool->tp = NULL;
+
+    if (pool->look.timer_set) {
+        ngx_del_timer(&pool->look);
+    }
 }
 
 
@@ -266,13 +275,13 @@ static void
 ngx_helix_pool_done(ngx_event_t *ev)
 {
     ngx_helix_pool_t    *pool;
-    ngx_helix_unit_t    *unit;
+    ngx_helix_unit_t    *unit, *next;
     ngx_helix_runner_t  *runner = ev->data;
 
     pool = runner->pool;
-    unit = runner->unit;
+    unit = runner->units;
 
-    runner->unit = NULL;
+    runner->units = NULL;
     runner->next = pool->free;
     pool->free = runner;
 
@@ -280,7 +289,8 @@ ngx_helix_pool_done(ngx_event_t *ev)
 
     ngx_helix_pool_pump(pool);
 
-    if (unit) {
+    for ( /* void */ ; unit; unit = next) {
+        next = unit->next;
         ngx_helix_unit_end(unit);
     }
 }
@@ -289,21 +299,35 @@ ngx_helix_pool_done(ngx_event_t *ev)
 static void
 ngx_helix_runner_run(void *data, ngx_log_t *log)
 {
+    uint64_t             until;
     ngx_int_t            token;
     ngx_helix_pool_t    *pool;
+    ngx_helix_unit_t    *unit;
     ngx_helix_runner_t  *runner = data;
 
     pool = runner->pool;
 
     ngx_helix_runner_prepare(pool);
 
-    runner->unit = ngx_helix_runner_take(pool, &token);
+    unit = ngx_helix_runner_take(pool, &token);
 
-    if (runner->unit) {
-        ngx_helix_unit_run(runner->unit);
-        ngx_helix_token_release(pool->exec->zone, token);
-        (void) pthread_cond_signal(&pool->released);
+    if (unit == NULL) {
+        return;
     }
+
+    until = unit->started + NGX_HELIX_STAY;
+
+    do {
+        ngx_helix_unit_run(unit);
+
+        unit->next = runner->units;
+        runner->units = unit;
+
+        unit = (unit->ended < until) ? ngx_helix_runner_next(pool) : NULL;
+    } while (unit);
+
+    ngx_helix_token_release(pool->exec->zone, token);
+    (void) pthread_cond_signal(&pool->released);
 }
 
 
@@ -326,12 +350,7 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
         *token = ngx_helix_token_take(exec->zone, exec->slot);
 
         if (*token != NGX_BUSY) {
-            unit = pool->heap[0];
-            unit->taken = 1;
-            unit->started = ngx_helix_now();
-
-            ngx_helix_heap_remove(pool, 0);
-            ngx_helix_wait_leave(exec->slot, unit->lane, unit->n);
+            unit = ngx_helix_heap_take(pool);
             break;
         }
 
@@ -345,6 +364,23 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
     }
 
     pool->pending--;
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+
+    return unit;
+}
+
+
+/* Another unit for a thread that holds a token already. */
+
+static ngx_helix_unit_t *
+ngx_helix_runner_next(ngx_helix_pool_t *pool)
+{
+    ngx_helix_unit_t  *unit;
+
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    unit = (pool->n && !ngx_terminate) ? ngx_helix_heap_take(pool) : NULL;
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
@@ -463,4 +499,22 @@ ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i)
 
     ngx_helix_heap_up(pool, i);
     ngx_helix_heap_down(pool, last->index);
+}
+
+
+/* The head of the queue becomes the thread's. */
+
+static ngx_helix_unit_t *
+ngx_helix_heap_take(ngx_helix_pool_t *pool)
+{
+    ngx_helix_unit_t  *unit;
+
+    unit = pool->heap[0];
+    unit->taken = 1;
+    unit->started = ngx_helix_now();
+
+    ngx_helix_heap_remove(pool, 0);
+    ngx_helix_wait_leave(pool->exec->slot, unit->lane, unit->n);
+
+    return unit;
 }

@@ -80,6 +80,7 @@ typedef struct {
     ngx_http_helix_place_t         zone_place;
     ngx_shm_zone_t                *shm_zone;
     ngx_helix_zone_t              *zone;
+    uint64_t                       generation;    /* of the zone */
     ngx_cycle_t                   *cycle;
 
     ngx_str_t                      pool_name;
@@ -95,6 +96,8 @@ typedef struct {
     ngx_uint_t                     cpus_known;
 
     ngx_helix_exec_t              *exec;          /* of this worker */
+    time_t                         log_second;    /* of the last rejection */
+    ngx_uint_t                     log_count;     /* suppressed since */
 } ngx_http_helix_main_conf_t;
 
 
@@ -112,6 +115,13 @@ typedef enum {
 #define NGX_HTTP_HELIX_RETRY_AUTO  0
 
 
+typedef enum {
+    NGX_HTTP_HELIX_HEADERS_OFF = 0,
+    NGX_HTTP_HELIX_HEADERS_BASIC,
+    NGX_HTTP_HELIX_HEADERS_TIMING
+} ngx_http_helix_headers_t;
+
+
 typedef struct {
     ngx_uint_t                     pass;
     ngx_http_helix_place_t         pass_place;
@@ -122,6 +132,9 @@ typedef struct {
     ngx_msec_t                     timeout;
     ngx_uint_t                     reject_status;
     ngx_msec_t                     retry_after;
+    ngx_uint_t                     log_level;
+    ngx_flag_t                     dry_run;
+    ngx_uint_t                     headers;
     ngx_uint_t                     status;
     ngx_uint_t                     status_format;
 } ngx_http_helix_loc_conf_t;
@@ -147,6 +160,20 @@ typedef struct {
 } ngx_http_helix_problem_t;
 
 
+/* How it went, as $helix_result says. */
+
+typedef enum {
+    NGX_HTTP_HELIX_NONE = 0,
+    NGX_HTTP_HELIX_COMPLETED,
+    NGX_HTTP_HELIX_REJECTED,
+    NGX_HTTP_HELIX_REJECTED_DRY_RUN,
+    NGX_HTTP_HELIX_EXPIRED,
+    NGX_HTTP_HELIX_CANCELED,
+    NGX_HTTP_HELIX_INVALID,
+    NGX_HTTP_HELIX_FAILED
+} ngx_http_helix_result_t;
+
+
 /* The job of a request. */
 
 typedef struct {
@@ -166,13 +193,30 @@ typedef struct {
     ngx_http_helix_kind_t         *kind;          /* NULL: not known (yet) */
     helix_plan_t                   plan;
     helix_decision_t               decision;
+    ngx_uint_t                     decided;
+    const char                    *policy;        /* who decided */
+    double                         pressure;      /* seen by the decision */
+    ngx_uint_t                     busy;          /* likewise */
     ngx_helix_job_spec_t           spec;
     ngx_helix_job_t               *job;           /* while it is in a lane */
     ngx_http_cleanup_t            *cleanup;
 
+    ngx_http_helix_result_t        result;
+    ngx_helix_times_t              times;         /* 0: it has not run */
+    ngx_uint_t                     batch_size;    /* 0: no batch */
+
     ngx_helix_invalid_t            invalid;
     ngx_http_helix_problem_t       problem;
 } ngx_http_helix_ctx_t;
+
+
+/* The context of a request, also after an internal redirect by error_page has
+   cleared it; NULL: not a job. */
+ngx_http_helix_ctx_t *ngx_http_helix_ctx(ngx_http_request_t *r);
+
+/* Keeps it reachable over an internal redirect. */
+ngx_int_t ngx_http_helix_keep_ctx(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
 
 
 /* Content handlers. */
@@ -227,14 +271,13 @@ ngx_int_t ngx_http_helix_problem(ngx_http_request_t *r,
  * finalized with.
  */
 ngx_int_t ngx_http_helix_send_result(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx, const void *state, ngx_helix_times_t *times,
-    ngx_uint_t batch_size);
+    ngx_http_helix_ctx_t *ctx, const void *state);
 ngx_int_t ngx_http_helix_send_problem(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 ngx_int_t ngx_http_helix_send_reject(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 ngx_int_t ngx_http_helix_send_end(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx, ngx_helix_end_t end, ngx_helix_times_t *times);
+    ngx_http_helix_ctx_t *ctx, ngx_helix_end_t end);
 ngx_int_t ngx_http_helix_send_body(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, u_char *body, size_t len);
 
@@ -252,6 +295,9 @@ char *ngx_http_helix_kind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void *ngx_http_helix_create_main_conf(ngx_conf_t *cf);
+
+/* Preconfiguration. */
+ngx_int_t ngx_http_helix_add_variables(ngx_conf_t *cf);
 
 /* Postconfiguration: what can only be checked when all is read; the zone and
    the thread pool. */

@@ -7,7 +7,11 @@ static ngx_int_t ngx_http_helix_run(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_check(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args);
-static void ngx_http_helix_decide(ngx_http_helix_main_conf_t *hmcf,
+static void ngx_http_helix_decide(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+static ngx_uint_t ngx_http_helix_dry_run(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+static void ngx_http_helix_log_reject(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_inline(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
@@ -99,10 +103,19 @@ ngx_http_helix_run(ngx_http_request_t *r)
         kind = ctx->kind ? ctx->kind->index : NGX_HELIX_NO_KIND;
         ngx_helix_count_invalid(ngx_helix_exec_slot(hmcf->exec), kind,
                                 ctx->invalid);
+        ctx->result = NGX_HTTP_HELIX_INVALID;
         return ngx_http_helix_send_problem(r, ctx);
     }
 
-    ngx_http_helix_decide(hmcf, ctx);
+    ngx_http_helix_decide(r, ctx);
+
+    if (ctx->decision.strategy == HELIX_DROP) {
+        ngx_http_helix_log_reject(r, ctx);
+
+        if (ngx_http_helix_dry_run(r, ctx)) {
+            return ngx_http_helix_defer(r, ctx);
+        }
+    }
 
     switch (ctx->decision.strategy) {
 
@@ -186,32 +199,49 @@ ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args)
 
 
 static void
-ngx_http_helix_decide(ngx_http_helix_main_conf_t *hmcf,
-    ngx_http_helix_ctx_t *ctx)
+ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    uint64_t             threshold;
-    ngx_helix_zone_t    *zone;
-    helix_policy_job_t   job;
+    uint64_t                     threshold;
+    ngx_helix_zone_t            *zone;
+    helix_policy_job_t           job;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    zone = ngx_helix_exec_zone(hmcf->exec);
+
+    ctx->decided = 1;
+    ctx->pressure = ngx_helix_exec_pressure(hmcf->exec);
+    ctx->busy = ngx_helix_tokens_busy(zone);
 
     if (ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY)) {
         ctx->decision.strategy = ctx->strategy;
         ctx->decision.reason = HELIX_PINNED;
+        ctx->policy = "pinned";
 
     } else {
-        zone = ngx_helix_exec_zone(hmcf->exec);
-        threshold = ngx_helix_zone_threshold(zone);
+        threshold = ngx_helix_zone_threshold(zone,
+                                             hmcf->settings.spawn_threshold);
+
+        ctx->policy = (threshold == hmcf->settings.spawn_threshold)
+                      ? "threshold" : "adapted";
 
         job.cost = ctx->cost;
         job.scaling = ctx->scaling;
         job.batchable = ctx->kind->batch && hmcf->settings.batching;
 
-        ctx->decision = helix_threshold_decide(&hmcf->settings,
-                            threshold ? threshold
-                                      : hmcf->settings.spawn_threshold,
-                            ngx_helix_tokens_busy(zone), &job);
+        ctx->decision = helix_threshold_decide(&hmcf->settings, threshold,
+                                               ctx->busy, &job);
     }
 
     ctx->spec.strategy = ctx->decision.strategy;
+
+    ngx_log_debug8(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "helix: route job_id=%uL kind=%V cost=%uL scaling=%.2f "
+                   "latency_budget_ms=%uL strategy=%s reason=%s cpu_busy=%ui",
+                   ctx->id, &ctx->kind->name, ctx->cost,
+                   (double) ctx->scaling, ctx->budget,
+                   helix_strategy_names[ctx->decision.strategy],
+                   helix_reason_names[ctx->decision.reason], ctx->busy);
 }
 
 
@@ -221,7 +251,6 @@ ngx_http_helix_inline(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     void                        *state;
     helix_args_t                 args;
     ngx_helix_end_t              end;
-    ngx_helix_times_t            times;
     ngx_http_helix_main_conf_t  *hmcf;
 
     state = ngx_pmemalign(r->pool, ctx->plan.memory, 16);
@@ -234,13 +263,13 @@ ngx_http_helix_inline(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
 
-    end = ngx_helix_exec_inline(hmcf->exec, &ctx->spec, state, &times);
+    end = ngx_helix_exec_inline(hmcf->exec, &ctx->spec, state, &ctx->times);
 
     if (end != NGX_HELIX_COMPLETED) {
-        return ngx_http_helix_send_end(r, ctx, end, &times);
+        return ngx_http_helix_send_end(r, ctx, end);
     }
 
-    return ngx_http_helix_send_result(r, ctx, state, &times, 1);
+    return ngx_http_helix_send_result(r, ctx, state);
 }
 
 
@@ -281,7 +310,7 @@ ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->cleanup = cln;
 
     cln->handler = ngx_http_helix_cleanup;
-    cln->data = job;
+    cln->data = ctx;
 
     ngx_http_helix_watch(r);
 
@@ -310,7 +339,12 @@ ngx_http_helix_watch(ngx_http_request_t *r)
 static void
 ngx_http_helix_cleanup(void *data)
 {
-    ngx_helix_job_detach(data);
+    ngx_http_helix_ctx_t *ctx = data;
+
+    ctx->result = NGX_HTTP_HELIX_CANCELED;
+
+    ngx_helix_job_detach(ctx->job);
+    ctx->job = NULL;
 }
 
 
@@ -331,17 +365,79 @@ ngx_http_helix_done(ngx_helix_job_t *job)
 
     ctx->cleanup->handler = NULL;
     ctx->job = NULL;
+    ctx->times = job->times;
+
+    if (ctx->spec.strategy == HELIX_BATCH) {
+        ctx->batch_size = job->batch_size;
+    }
 
     if (job->end == NGX_HELIX_COMPLETED) {
-        rc = ngx_http_helix_send_result(r, ctx, job->state, &job->times,
-                                        job->batch_size);
+        rc = ngx_http_helix_send_result(r, ctx, job->state);
 
     } else {
-        rc = ngx_http_helix_send_end(r, ctx, job->end, &job->times);
+        rc = ngx_http_helix_send_end(r, ctx, job->end);
     }
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
+}
+
+
+/* Runs what the policy would have dropped, where it harms least; only a full
+   queue still stops it. */
+
+static ngx_uint_t
+ngx_http_helix_dry_run(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    ngx_http_helix_loc_conf_t   *hlcf;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    if (!hlcf->dry_run) {
+        return 0;
+    }
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    ngx_helix_count_dry_run(ngx_helix_exec_slot(hmcf->exec));
+
+    ctx->result = NGX_HTTP_HELIX_REJECTED_DRY_RUN;
+    ctx->decision.strategy = HELIX_CPU_POOL;
+    ctx->spec.strategy = HELIX_CPU_POOL;
+
+    return 1;
+}
+
+
+/* At most one line a second and worker, with the number left out. */
+
+static void
+ngx_http_helix_log_reject(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    time_t                       now;
+    ngx_http_helix_loc_conf_t   *hlcf;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    now = ngx_time();
+
+    if (now == hmcf->log_second) {
+        hmcf->log_count++;
+        return;
+    }
+
+    ngx_log_error(hlcf->log_level, r->connection->log, 0,
+                  "helix: job rejected%s, reason \"%s\", kind %V, "
+                  "pressure %.2f, busy %ui/%uL (+%ui not logged)",
+                  hlcf->dry_run ? " (dry run)" : "",
+                  helix_reason_names[ctx->decision.reason], &ctx->kind->name,
+                  ctx->pressure, ctx->busy, hmcf->settings.concurrency,
+                  hmcf->log_count);
+
+    hmcf->log_second = now;
+    hmcf->log_count = 0;
 }
 
 
@@ -359,8 +455,13 @@ ngx_http_helix_drop(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     exec = hmcf->exec;
     slot = ngx_helix_exec_slot(exec);
 
-    ctx->decision.strategy = HELIX_DROP;
-    ctx->decision.reason = reason;
+    if (ctx->decision.strategy != HELIX_DROP) {
+        ctx->decision.strategy = HELIX_DROP;
+        ctx->decision.reason = reason;
+        ngx_http_helix_log_reject(r, ctx);
+    }
+
+    ctx->result = NGX_HTTP_HELIX_REJECTED;
 
     ngx_helix_count_dropped(slot, ctx->kind->index, reason);
 

@@ -85,6 +85,10 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       ngx_http_helix_snapshot(crashes),
       "Worker processes that died without leaving the zone." },
 
+    { NULL, "dry_run", "helix_dry_run_total", NULL, 0, 1,
+      ngx_http_helix_snapshot(counts.dry_run),
+      "Jobs run although the policy would have dropped them." },
+
     { NULL, "zone_size", "helix_zone_size_bytes", NULL, 0, 0,
       ngx_http_helix_snapshot(zone_size),
       "Address space of the zone; pages never used take no memory." },

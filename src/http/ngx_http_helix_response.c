@@ -4,6 +4,9 @@
 #include <stdarg.h>
 
 
+/* nginx has no reason phrase for it */
+#define NGX_HTTP_HELIX_UNPROCESSABLE  422
+
 #define NGX_HTTP_HELIX_PROBLEM_LEN   4096
 #define NGX_HTTP_HELIX_VALUE_LEN     64
 #define NGX_HTTP_HELIX_RESULT_LEN    512
@@ -25,8 +28,7 @@ typedef struct {
 static void ngx_http_helix_output_u64(helix_output_t *out, uint64_t value);
 static void ngx_http_helix_output_f64(helix_output_t *out, double value);
 static void ngx_http_helix_write_result(helix_json_writer_t *json,
-    ngx_http_helix_ctx_t *ctx, const void *state, ngx_helix_times_t *times,
-    ngx_uint_t batch_size);
+    ngx_http_helix_ctx_t *ctx, const void *state);
 static void ngx_http_helix_write_text(helix_json_writer_t *json,
     const char *key, u_char *data, size_t len);
 static void ngx_http_helix_write_kinds(ngx_http_request_t *r,
@@ -37,6 +39,8 @@ static ngx_int_t ngx_http_helix_send_problem_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, uint64_t retry_after);
 static ngx_int_t ngx_http_helix_job_headers(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, const char *reason);
+static ngx_int_t ngx_http_helix_server_timing(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
 static uint64_t ngx_http_helix_retry_after(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_has_error_page(ngx_http_request_t *r,
     ngx_uint_t status);
@@ -87,11 +91,15 @@ ngx_http_helix_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
 ngx_int_t
 ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    const void *state, ngx_helix_times_t *times, ngx_uint_t batch_size)
+    const void *state)
 {
     size_t                size;
     u_char               *p;
     helix_json_writer_t   json;
+
+    if (ctx->result == NGX_HTTP_HELIX_NONE) {
+        ctx->result = NGX_HTTP_HELIX_COMPLETED;
+    }
 
     /* a kind writes its answer into what it is given: once more, into twice
        the room, is cheaper than a list of buffers for the few large ones */
@@ -107,7 +115,7 @@ ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
         helix_json_writer_init(&json, (char *) p, size - 1);
 
-        ngx_http_helix_write_result(&json, ctx, state, times, batch_size);
+        ngx_http_helix_write_result(&json, ctx, state);
 
         if (!json.overflow) {
             *json.pos++ = '\n';
@@ -130,8 +138,7 @@ ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
 static void
 ngx_http_helix_write_result(helix_json_writer_t *json,
-    ngx_http_helix_ctx_t *ctx, const void *state, ngx_helix_times_t *times,
-    ngx_uint_t batch_size)
+    ngx_http_helix_ctx_t *ctx, const void *state)
 {
     ngx_http_helix_output_t  out;
 
@@ -162,17 +169,17 @@ ngx_http_helix_write_result(helix_json_writer_t *json,
 
     json->quote_integers = 0;
 
-    if (ctx->decision.strategy == HELIX_BATCH) {
+    if (ctx->batch_size) {
         helix_json_key(json, "batch_size");
-        helix_json_u64(json, batch_size);
+        helix_json_u64(json, ctx->batch_size);
     }
 
     helix_json_key(json, "queue_ms");
-    helix_json_fixed(json, times->queue / 1000, 3);
+    helix_json_fixed(json, ctx->times.queue / 1000, 3);
     helix_json_key(json, "exec_ms");
-    helix_json_fixed(json, times->exec / 1000, 3);
+    helix_json_fixed(json, ctx->times.exec / 1000, 3);
     helix_json_key(json, "total_ms");
-    helix_json_fixed(json, times->total / 1000, 3);
+    helix_json_fixed(json, ctx->times.total / 1000, 3);
 
     helix_json_object_end(json);
 }
@@ -224,11 +231,12 @@ ngx_http_helix_send_reject(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
 ngx_int_t
 ngx_http_helix_send_end(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    ngx_helix_end_t end, ngx_helix_times_t *times)
+    ngx_helix_end_t end)
 {
     switch (end) {
 
     case NGX_HELIX_EXPIRED:
+        ctx->result = NGX_HTTP_HELIX_EXPIRED;
         ctx->problem.status = NGX_HTTP_GATEWAY_TIME_OUT;
         ctx->problem.code = "Expired";
         ctx->problem.title = "The job did not finish in time";
@@ -237,6 +245,7 @@ ngx_http_helix_send_end(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         break;
 
     case NGX_HELIX_FAILED:
+        ctx->result = NGX_HTTP_HELIX_FAILED;
         ctx->problem.status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         ctx->problem.code = "Kernel";
         ctx->problem.title = "The job failed";
@@ -245,6 +254,7 @@ ngx_http_helix_send_end(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         break;
 
     default: /* NGX_HELIX_CANCELLED: the worker is going down */
+        ctx->result = NGX_HTTP_HELIX_CANCELED;
         return NGX_HTTP_CLOSE;
     }
 
@@ -263,7 +273,9 @@ ngx_http_helix_send_problem_json(ngx_http_request_t *r,
     helix_json_writer_t   json;
 
     if (ngx_http_helix_has_error_page(r, ctx->problem.status) == NGX_OK) {
-        return ctx->problem.status;
+        return (ngx_http_helix_keep_ctx(r, ctx) == NGX_OK)
+               ? (ngx_int_t) ctx->problem.status
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     p = ngx_pnalloc(r->pool, NGX_HTTP_HELIX_PROBLEM_LEN);
@@ -445,9 +457,25 @@ static ngx_int_t
 ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     const char *reason)
 {
-    u_char      *id;
-    u_char      *last;
-    const char  *strategy;
+    u_char                     *id, *last;
+    const char                 *strategy;
+    ngx_http_helix_loc_conf_t  *hlcf;
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (hlcf->headers == NGX_HTTP_HELIX_HEADERS_OFF) {
+        return NGX_OK;
+    }
+
+    if (!ctx->decided && !(ctx->set & (1 << NGX_HTTP_HELIX_ID))) {
+        return NGX_OK;
+    }
 
     id = ngx_pnalloc(r->pool, NGX_INT64_LEN + 1);
     if (id == NULL) {
@@ -456,17 +484,13 @@ ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
     last = ngx_sprintf(id, "%uL", ctx->id);
 
-    if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
-        != NGX_OK
-        || ngx_http_helix_add_header(r, "X-Helix-Job", id, last - id)
-           != NGX_OK)
-    {
+    if (ngx_http_helix_add_header(r, "X-Helix-Job", id, last - id) != NGX_OK) {
         return NGX_ERROR;
     }
 
     /* a request that was refused as invalid has not been decided on */
 
-    if (ctx->spec.kind == NULL) {
+    if (!ctx->decided) {
         return NGX_OK;
     }
 
@@ -479,10 +503,48 @@ ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    if (hlcf->headers == NGX_HTTP_HELIX_HEADERS_TIMING) {
+        reason = helix_reason_names[ctx->decision.reason];
+
+        if (ngx_http_helix_server_timing(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
     return reason ? ngx_http_helix_add_header(r, "X-Helix-Reason",
                                               (u_char *) reason,
                                               ngx_strlen(reason))
                   : NGX_OK;
+}
+
+
+/* Shown by the developer tools of a browser; tells outsiders how the server
+   spends its time, which is why it is not the default. */
+
+static ngx_int_t
+ngx_http_helix_server_timing(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    u_char  *p, *last;
+
+    if (ctx->times.total == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN + 128);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = ngx_sprintf(p, "queue;dur=%uL.%03uL, exec;dur=%uL.%03uL;"
+                       "desc=\"%V\", helix;desc=\"%s %s\"",
+                       ctx->times.queue / 1000000,
+                       ctx->times.queue / 1000 % 1000,
+                       ctx->times.exec / 1000000,
+                       ctx->times.exec / 1000 % 1000, &ctx->kind->name,
+                       helix_strategy_names[ctx->decision.strategy],
+                       helix_reason_names[ctx->decision.reason]);
+
+    return ngx_http_helix_add_header(r, "Server-Timing", p, last - p);
 }
 
 
@@ -552,6 +614,10 @@ ngx_http_helix_send_body(ngx_http_request_t *r, ngx_uint_t status,
     r->headers_out.content_type.len = ngx_strlen(type);
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
+
+    if (status == NGX_HTTP_HELIX_UNPROCESSABLE) {
+        ngx_str_set(&r->headers_out.status_line, "422 Unprocessable Content");
+    }
 
     rc = ngx_http_send_header(r);
 

@@ -30,11 +30,18 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
 {
     ngx_int_t                        rc;
     ngx_http_helix_snapshot_t       *s;
+    ngx_http_helix_main_conf_t      *hmcf;
     ngx_http_helix_status_format_t   format;
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+
+    if (hmcf->exec == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
@@ -174,11 +181,8 @@ ngx_http_helix_snapshot(ngx_http_request_t *r)
     s->busy_limit = settings->busy;
     s->inline_threshold = settings->inline_threshold;
     s->spawn_configured = settings->spawn_threshold;
-    s->spawn_threshold = ngx_helix_zone_threshold(s->zone);
-
-    if (s->spawn_threshold == 0) {
-        s->spawn_threshold = s->spawn_configured;
-    }
+    s->spawn_threshold = ngx_helix_zone_threshold(s->zone,
+                                                  s->spawn_configured);
 
     now = ngx_helix_now() / 1000000;
 

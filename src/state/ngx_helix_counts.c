@@ -35,6 +35,13 @@ ngx_helix_count_dropped(ngx_helix_slot_t *slot, ngx_uint_t kind,
 
 
 void
+ngx_helix_count_dry_run(ngx_helix_slot_t *slot)
+{
+    ngx_helix_add(&slot->counts.dry_run, 1);
+}
+
+
+void
 ngx_helix_count_admitted(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane)
 {
@@ -152,6 +159,8 @@ ngx_helix_zone_totals(ngx_helix_zone_t *zone, ngx_helix_counts_t *sum)
 
         ngx_helix_counts_sum(&sum->kinds[NGX_HELIX_NO_KIND],
                              &slot->counts.kinds[NGX_HELIX_NO_KIND]);
+
+        sum->dry_run += ngx_helix_get(&slot->counts.dry_run);
 
         for (k = 0; k < HELIX_REASONS; k++) {
             sum->dropped[k] += ngx_helix_get(&slot->counts.dropped[k]);

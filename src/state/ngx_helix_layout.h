@@ -16,7 +16,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     1
+#define NGX_HELIX_LAYOUT     2
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -57,10 +57,10 @@ struct ngx_helix_zone_s {
 
     uint64_t                  elected;       /* ms of its last tick and slot
                                                 number in the low byte */
-    uint64_t                  started;       /* ms, newest worker that set: */
+    uint64_t                  limited_by;    /* generation that has set: */
     uint64_t                  concurrency;
-    uint64_t                  configured;    /* threshold, of the last reload */
-    uint64_t                  threshold;
+    uint64_t                  threshold;     /* of spawn, adapted */
+    uint64_t                  adapted_from;  /* the configured one */
     helix_hist_t              window;        /* see ngx_helix_zone_window() */
 
     uint64_t                  nkinds;

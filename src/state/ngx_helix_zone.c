@@ -345,37 +345,37 @@ ngx_helix_zone_slots(ngx_helix_zone_t *zone, ngx_helix_slot_info_t *info)
 
 
 void
-ngx_helix_zone_configure(ngx_helix_zone_t *zone, uint64_t concurrency,
-    uint64_t threshold)
+ngx_helix_zone_limit(ngx_helix_zone_t *zone, uint64_t generation,
+    uint64_t concurrency)
 {
-    /* the time is still the one of the fork: a worker that comes up late, after
-       those of a newer configuration, has no say */
+    /* a worker of an older configuration that comes up late has no say */
 
-    if (ngx_current_msec < ngx_helix_get(&zone->started)) {
+    if (generation < ngx_helix_get(&zone->limited_by)) {
         return;
     }
 
-    ngx_helix_set(&zone->started, ngx_current_msec);
+    ngx_helix_set(&zone->limited_by, generation);
     ngx_helix_set(&zone->concurrency, concurrency);
-
-    if (ngx_helix_get(&zone->configured) != threshold) {
-        ngx_helix_set(&zone->configured, threshold);
-        ngx_helix_set(&zone->threshold, 0);
-    }
 }
 
 
 uint64_t
-ngx_helix_zone_threshold(ngx_helix_zone_t *zone)
+ngx_helix_zone_threshold(ngx_helix_zone_t *zone, uint64_t configured)
 {
-    return ngx_helix_get(&zone->threshold);
+    if (ngx_helix_get(&zone->adapted_from) != configured) {
+        return configured;
+    }
+
+    return __atomic_load_n(&zone->threshold, __ATOMIC_ACQUIRE);
 }
 
 
 void
-ngx_helix_zone_set_threshold(ngx_helix_zone_t *zone, uint64_t threshold)
+ngx_helix_zone_set_threshold(ngx_helix_zone_t *zone, uint64_t configured,
+    uint64_t threshold)
 {
-    ngx_helix_set(&zone->threshold, threshold);
+    __atomic_store_n(&zone->threshold, threshold, __ATOMIC_RELEASE);
+    __atomic_store_n(&zone->adapted_from, configured, __ATOMIC_RELEASE);
 }
 
 

@@ -83,6 +83,7 @@ typedef struct {
     ngx_helix_kind_counts_t  kinds[NGX_HELIX_KINDS + 1];
     uint64_t                 dropped[HELIX_REASONS];
     uint64_t                 invalid[NGX_HELIX_INVALIDS];
+    uint64_t                 dry_run;         /* dropped, but run */
 } ngx_helix_counts_t;
 
 
@@ -152,6 +153,7 @@ void ngx_helix_count_invalid(ngx_helix_slot_t *slot, ngx_uint_t kind,
     ngx_helix_invalid_t code);
 void ngx_helix_count_dropped(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_reason_t reason);
+void ngx_helix_count_dry_run(ngx_helix_slot_t *slot);
 void ngx_helix_count_admitted(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane);
 void ngx_helix_count_ended(ngx_helix_slot_t *slot, ngx_uint_t kind,
@@ -186,15 +188,17 @@ void ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token);
 ngx_uint_t ngx_helix_tokens_busy(ngx_helix_zone_t *zone);
 
 
-/* What the newest configuration says; every worker, when it starts.  A changed
-   threshold ends the adaptation of the old one. */
-void ngx_helix_zone_configure(ngx_helix_zone_t *zone, uint64_t concurrency,
-    uint64_t threshold);
+/* The concurrency of the newest configuration, which binds the workers of older
+   ones too; every worker sets it when it starts. */
+void ngx_helix_zone_limit(ngx_helix_zone_t *zone, uint64_t generation,
+    uint64_t concurrency);
 
-/* The adapted spawn threshold; 0: not adapted, the configured one counts.  Set
-   by the process that reap() elected. */
-uint64_t ngx_helix_zone_threshold(ngx_helix_zone_t *zone);
-void ngx_helix_zone_set_threshold(ngx_helix_zone_t *zone, uint64_t threshold);
+/* The spawn threshold adapted from the configured one; that itself if it is
+   not adapted, or was adapted from another that a reload has replaced.  Set by
+   the process that reap() elected. */
+uint64_t ngx_helix_zone_threshold(ngx_helix_zone_t *zone, uint64_t configured);
+void ngx_helix_zone_set_threshold(ngx_helix_zone_t *zone, uint64_t configured,
+    uint64_t threshold);
 
 /*
  * Latencies of the pool jobs that completed since the last window, for the
