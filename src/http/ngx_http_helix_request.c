@@ -55,6 +55,8 @@ ngx_http_helix_read_job(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
     rc = ngx_http_helix_read_conf(r, ctx, 1);
 
+    ctx->locked = ctx->set;
+
     if (rc == NGX_OK && r->args.len) {
         rc = ngx_http_helix_read_pairs(r, ctx, &r->args, 1);
     }
@@ -104,7 +106,6 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     }
 
     if (hlcf->job == NULL) {
-        ctx->locked = ctx->set;
         return NGX_OK;
     }
 
@@ -149,10 +150,6 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         if (rc != NGX_OK) {
             return rc;
         }
-    }
-
-    if (final) {
-        ctx->locked = ctx->set;
     }
 
     return NGX_OK;

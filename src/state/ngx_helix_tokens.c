@@ -55,15 +55,31 @@ ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token)
 }
 
 
+/* Eight tokens at a time: part of every decision. */
+
 ngx_uint_t
 ngx_helix_tokens_busy(ngx_helix_zone_t *zone)
 {
-    ngx_uint_t  i, n;
+    uint64_t         word, high;
+    ngx_uint_t       i, n;
+    const uint64_t  *words;
 
     n = 0;
+    words = (const uint64_t *) zone->tokens;
 
-    for (i = 0; i < NGX_HELIX_TOKENS; i++) {
-        n += (ngx_helix_get(&zone->tokens[i]) != 0);
+    for (i = 0; i < NGX_HELIX_TOKENS / sizeof(uint64_t); i++) {
+        word = ngx_helix_get(&words[i]);
+
+        if (word == 0) {
+            continue;
+        }
+
+        /* the high bit of each byte that is not zero; none carries over */
+
+        high = (word & 0x7f7f7f7f7f7f7f7fULL) + 0x7f7f7f7f7f7f7f7fULL;
+        high = (high | word) & 0x8080808080808080ULL;
+
+        n += __builtin_popcountll(high);
     }
 
     return n;

@@ -156,7 +156,7 @@ ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
 
     for (i = 0; i < NGX_HELIX_SLOTS; i++) {
         slot = &zone->slots[i];
-        owner = ngx_helix_get(&slot->owner);
+        owner = __atomic_load_n(&slot->owner, __ATOMIC_ACQUIRE);
 
         if (owner && !ngx_helix_process_alive(owner)
             && ngx_helix_slot_reap(zone, slot, owner, self, log))
