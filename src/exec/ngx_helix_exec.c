@@ -61,7 +61,7 @@ ngx_helix_control_poll(const helix_control_t *control)
         return 1;
     }
 
-    return ngx_terminate || ngx_helix_now() >= ctl->until;
+    return ngx_helix_terminated() || ngx_helix_now() >= ctl->until;
 }
 
 

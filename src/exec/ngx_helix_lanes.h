@@ -16,6 +16,11 @@
 #define NGX_HELIX_SLICE_THREAD  500000      /* ns between two looks around */
 
 
+/* Fast shutdown, in any thread: the event loop sets nginx's flag. */
+#define ngx_helix_terminated()                                                \
+    __atomic_load_n(&ngx_terminate, __ATOMIC_RELAXED)
+
+
 typedef struct ngx_helix_unit_s  ngx_helix_unit_t;
 typedef struct ngx_helix_pool_s  ngx_helix_pool_t;
 

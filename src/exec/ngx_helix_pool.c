@@ -10,6 +10,14 @@
                                     next unit along: waking the event loop for
                                     each costs more than so short a job */
 
+/* glibc allocates the variables of a thread when the module first uses them,
+   and ends the process if it cannot; not so those it has room for already. */
+#ifdef __GLIBC__
+#define NGX_HELIX_TLS  __attribute__((tls_model("initial-exec")))
+#else
+#define NGX_HELIX_TLS
+#endif
+
 
 /*
  * A runner is a task of nginx's thread pool that is bound to no job: it takes
@@ -345,7 +353,7 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    while (pool->n && !ngx_terminate) {
+    while (pool->n && !ngx_helix_terminated()) {
 
         *token = ngx_helix_token_take(exec->zone, exec->slot);
 
@@ -380,7 +388,8 @@ ngx_helix_runner_next(ngx_helix_pool_t *pool)
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    unit = (pool->n && !ngx_terminate) ? ngx_helix_heap_take(pool) : NULL;
+    unit = (pool->n && !ngx_helix_terminated()) ? ngx_helix_heap_take(pool)
+                                                : NULL;
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
@@ -394,7 +403,7 @@ static void
 ngx_helix_runner_prepare(ngx_helix_pool_t *pool)
 {
     int                  nice;
-    static __thread int  prepared;
+    static __thread int  prepared NGX_HELIX_TLS;
 
     if (prepared) {
         return;

@@ -136,7 +136,7 @@ ngx_helix_unit_run_one(ngx_helix_unit_t *unit, ngx_uint_t i)
 
     cancel = &unit->jobs[i]->cancel;
 
-    while (unit->results[i] == HELIX_AGAIN && !ngx_terminate
+    while (unit->results[i] == HELIX_AGAIN && !ngx_helix_terminated()
            && !__atomic_load_n(cancel, __ATOMIC_RELAXED))
     {
         ngx_helix_control_init(&control,
@@ -155,7 +155,7 @@ ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
     ngx_helix_control_t  control;
 
     do {
-        if (ngx_terminate || !ngx_helix_unit_drop_cancelled(unit)) {
+        if (ngx_helix_terminated() || !ngx_helix_unit_drop_cancelled(unit)) {
             break;
         }
 

@@ -498,9 +498,17 @@ ngx_http_helix_read_pairs(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         value.data = eq ? eq + 1 : end;
         value.len = end - value.data;
 
-        if (ngx_http_helix_unescape(r->pool, &name) != NGX_OK
-            || ngx_http_helix_unescape(r->pool, &value) != NGX_OK)
-        {
+        rc = ngx_http_helix_unescape(r->pool, &name);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_helix_unescape(r->pool, &value);
+        }
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
             ctx->problem.value.data = p;
             ctx->problem.value.len = end - p;
             return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, NULL,
@@ -622,12 +630,12 @@ ngx_http_helix_unescape(ngx_pool_t *pool, ngx_str_t *text)
         }
 
         if (last - s < 3) {
-            return NGX_ERROR;
+            return NGX_DECLINED;
         }
 
         n = ngx_hextoi(s + 1, 2);
         if (n == NGX_ERROR) {
-            return NGX_ERROR;
+            return NGX_DECLINED;
         }
 
         *d++ = (u_char) n;
