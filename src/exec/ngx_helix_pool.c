@@ -44,6 +44,7 @@ struct ngx_helix_pool_s {
     ngx_helix_runner_t     *runners;
     ngx_helix_runner_t     *free;
     ngx_event_t             look;
+    ngx_event_t             added;
     ngx_uint_t              restore_cpus;
     ngx_cpuset_t            cpus;
 
@@ -137,6 +138,10 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     pool->look.log = exec->log;
     pool->look.cancelable = 1;
 
+    pool->added.handler = ngx_helix_pool_look;
+    pool->added.data = pool;
+    pool->added.log = exec->log;
+
     (void) pthread_mutex_init(&pool->mutex, NULL);
     (void) pthread_condattr_init(&attr);
     (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -154,6 +159,10 @@ ngx_helix_pool_close(ngx_helix_pool_t *pool)
 
     if (pool->look.timer_set) {
         ngx_del_timer(&pool->look);
+    }
+
+    if (pool->added.posted) {
+        ngx_delete_posted_event(&pool->added);
     }
 }
 
@@ -183,7 +192,11 @@ ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
-    ngx_helix_pool_pump(pool);
+    /* at the end of this turn of the event loop, once for all that it adds */
+
+    if (pool->tp) {
+        ngx_post_event(&pool->added, &ngx_posted_events);
+    }
 }
 
 
