@@ -339,16 +339,15 @@ for my $lane (@lanes) {
     my @cells = split ' ', $line;
     my $of = $s->{strategies}{$lane};
 
-    is_deeply([@cells[0, 1, 3 .. 8, 13]],
-              [$lane, map({ $of->{$_} } qw(admitted completed failed expired
-                                           cancelled lost in_flight)),
-               $of->{late}], "text: $lane");
+    is_deeply([@cells[0, 1, 3, 4, 9]],
+              [$lane, map { $of->{$_} } qw(admitted completed in_flight
+                                           late)], "text: $lane");
     like($cells[2], qr/^\d+\.\d%$/, "text: share of $lane");
     cmp_ok(abs($cells[2] =~ s/%//r - 100 * $of->{admitted} / $whole), '<', 0.1,
            "text: how much $lane has");
-    is($cells[9], $lane eq 'inline' ? '-' : 0, "text: waiting for $lane");
+    is($cells[5], $lane eq 'inline' ? '-' : 0, "text: waiting for $lane");
 
-    for ([10, 'p50'], [11, 'p95'], [12, 'p99']) {
+    for ([6, 'p50'], [7, 'p95'], [8, 'p99']) {
         my ($cell, $name) = @$_;
 
         is($cells[$cell], sprintf('%.3fms', $of->{latency_ms}{$name}),
@@ -360,6 +359,13 @@ my ($drop) = grep { /^drop / } @lines;
 
 like($drop, qr/^drop\x20+$s->{dropped}\x20+[\d.]+%\x20\x20
                pinned\x20$reason{pinned}$/x, 'text: drop');
+
+is((grep { /^ended / } @lines)[0],
+   'ended without a result: '
+   . join(', ', map { "$_ $s->{$_}" } grep { $_ ne 'completed' } @ends),
+   'text: ends without a result');
+
+is_deeply([grep { length > 100 } @lines], [], 'text: lines of 100 at most');
 
 for my $kind (@kinds) {
     my ($line) = grep { /^$kind / } @lines;

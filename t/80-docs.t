@@ -26,6 +26,7 @@ my $settings = slurp('src/policy/helix_settings.c');
 my $strategy = slurp('src/base/helix_strategy.c');
 my $counts = slurp('src/state/ngx_helix_counts.c');
 my $response = slurp('src/http/ngx_http_helix_response.c');
+my $variables = slurp('src/http/ngx_http_helix_variables.c');
 my $http = join '', map { slurp($_) } glob 'src/http/*.c';
 
 
@@ -190,6 +191,36 @@ same([map { ($_->{name}, $_->{short}) } @field],
      'fields of a job');
 
 
+# variables
+
+my @variables = map { "\$$_" } $variables =~ /\{\s*ngx_string\("(\w+)"\)/g;
+my %record = sections($doc{'variables.md'}, 2);
+my ($results) = $variables =~ /_results\[\] = \{(.*?)\}/s;
+
+ok(@variables > 10, 'variables are found');
+same(\@variables, [names($doc{'variables.md'}, 'variable', qr/\$\w+/)],
+     'variables');
+same(\@variables, [$doc{'changelog.md'} =~ /\$\w+/g], 'variables: changelog');
+
+same([grep { $_ ne 'NONE' } $results =~ /"(\w+)"/g],
+     [names($record{Results}, 'value')], 'results');
+same([$variables =~ /helix_json_key\(json, "(\w+)"\)/g],
+     [names($record{'A record of each job'}, 'member')],
+     'members of $helix_json');
+
+for my $name (sort keys %doc) {
+    my %known = map { $_ => 1 } @variables;
+
+    # those that the examples make themselves
+
+    $known{$1} = 1
+        while $doc{$name} =~ /^ *map \S+ (\$helix_\w+) \{/mg;
+
+    is(join(' ', grep { !$known{$_} } $doc{$name} =~ /\$helix_\w+\b/g), '',
+       "$name: variables that are there");
+}
+
+
 # messages
 
 my @messages = messages(glob 'src/*.c src/policy/*.c src/state/*.c src/http/*.c');
@@ -282,8 +313,8 @@ for (['helix_pas;', '', 'unknown directive'],
       'shared memory zone is already declared'])
 {
     my ($inside, $server, $heading, $main) = @$_;
-    my ($code, $out) = refused(whole($inside, "$server location /jobs { "
-                                              . 'helix_pass; }', $main));
+    my ($code, $out) = no_leak_check(whole($inside, "$server location /jobs { "
+                                                    . 'helix_pass; }', $main));
 
     # the zone's name stands within the heading
 
@@ -295,16 +326,24 @@ for (['helix_pas;', '', 'unknown directive'],
          "errors.md has: $heading");
 }
 
-my ($code, $out) = refused("events {\n}\nload_module x.so;\n"
-                           . "%%TEST_GLOBALS%%\n");
+my ($code, $out) = no_leak_check("events {\n}\nload_module x.so;\n"
+                                 . "%%TEST_GLOBALS%%\n");
 
 like($out, qr/"load_module" directive is specified too late/,
      'nginx says: is specified too late');
 
-($code, $out) = refused("load_module %%DIR%%/x.so;\nevents {\n}\n"
-                        . "pid %%DIR%%/p;\n");
+($code, $out) = no_leak_check("load_module %%DIR%%/x.so;\nevents {\n}\n"
+                              . "pid %%DIR%%/p;\n");
 
 like($out, qr/dlopen\(\) ".*" failed \(/, 'nginx says: dlopen() failed');
+
+
+# tests that are named
+
+for my $name (sort keys %doc) {
+    ok(-e $_, "$name: $_")
+        for $doc{$name} =~ m{`(t/[\w./-]*[\w-]/?)(?= |`)}g;
+}
 
 
 # links
@@ -328,15 +367,42 @@ for my $name (sort keys %doc) {
 
 # the status of a server that runs
 
-$t->conf(complete($test{'seed.conf'}
-                  =~ s/(?=\n +location \/helix)/<<'END'/er));
+my $conf = complete($test{'seed.conf'});
+
+$conf =~ s|^http \{\n\K|<<'END'|em;
+    log_format record escape=none '$helix_json';
+    access_log %%DIR%%/logs/record.log record;
+END
+
+$conf =~ s|(?=\n +location /helix)|<<'END'|e;
 
         location /drop {
             helix_pass;
             helix_job strategy=drop;
         }
 END
+
+$t->conf($conf);
 $t->start;
+
+# the record of the job whose record is shown, before all others
+
+my ($job) = $doc{'variables.md'} =~ m|:8080(/jobs\?\S+)'|;
+my ($line) = map { JSON::PP->new->decode($_->{text}) }
+             grep { $_->{text} =~ /^\{"t":/ } blocks($doc{'variables.md'});
+
+is($t->get($job)->status, 200, 'the job whose record is shown');
+
+my $written = $t->wait_for(sub {
+    ($t->read('logs/record.log') =~ /^(\{.*\})\n/)[0];
+}, 'its record');
+
+my @same = grep { !/^(?:t|pressure|\w+_ms)$/ } keys %$line;
+
+same([keys %{JSON::PP->new->decode($written)}], [keys %$line],
+     'members of the record');
+is_deeply([map { JSON::PP->new->decode($written)->{$_} } @same],
+          [map { $line->{$_} } @same], 'the record');
 
 $t->get("/jobs?kind=hashmix$_")
     for qw(&cost=1 &cost=10000 &cost=100000 &cost=100000&scaling=0.8 &id=x);
@@ -354,8 +420,80 @@ walk('', JSON::PP->new->decode($t->get('/helix/api/stats')->body));
 same([keys %there], [keys %documented], 'keys of api/stats');
 is($t->get("/helix$_")->status, 200, "GET $_") for '', @paths;
 
-same([$t->get('/helix/metrics')->body =~ /^# TYPE (\w+) /mg],
-     [names($books{Prometheus}, 'family')], 'families of Prometheus');
+
+
+# Prometheus: type and labels of each family, and the queries
+
+my $metrics = $t->get('/helix/metrics')->body;
+my %family = map { /^(\w+) (\w+)/ ? ($1 => { type => $2 }) : () }
+             split /^# TYPE /m, $metrics;
+
+while ($metrics =~ /^(helix_\w+?)(?:_(?:bucket|sum|count))?\{(.*?)\} /mg) {
+    my ($name, $labels) = ($1, $2);
+
+    $family{$name}{labels} //= join ', ', grep { !/^(?:zone|le)$/ }
+                                          $labels =~ /(\w+)="/g;
+    like($labels, qr/^zone="seed"/, "$name: zone")
+        if $name ne 'helix_build_info' && !$family{$name}{zone}++;
+}
+
+same([keys %family], [names($doc{'metrics.md'}, 'family')],
+     'families of Prometheus');
+
+for my $name (sort keys %family) {
+    my ($type, $labels) = $doc{'metrics.md'}
+                          =~ /^\| `$name` \| (\w+) \| ([^|]*?) *\| \S/m;
+
+    is($type, $family{$name}{type}, "$name: type");
+    is($labels, $family{$name}{labels}, "$name: labels");
+}
+
+my $series = () = $metrics =~ /^helix_/mg;
+my $kinds = () = $metrics =~ /^helix_exec_duration_seconds_count\{/mg;
+my ($shown) = map { $_->{text} } grep { $_->{text} =~ /^\d+\n\z/ }
+              blocks($doc{'metrics.md'});
+my ($base, $each) = $doc{'metrics.md'} =~ /These are (\d+), and (\d+) for each/;
+
+is("$shown", "$series\n", 'number of series');
+is($base + $each * $kinds, $series, 'what they are made of');
+is($each, () = $metrics =~ /kind="hashmix"/g, 'those of a kind');
+
+my @promql = blocks($doc{'metrics.md'});
+my @yaml = map { $_->{text} } grep { $_->{lang} eq 'yaml' } @promql;
+my %promql = map { $_->{text} => 1 } grep { $_->{lang} eq 'promql' } @promql;
+
+cmp_ok(scalar(keys %promql), '>=', 10, 'queries are found');
+
+for my $text (@yaml, sort keys %promql) {
+    my %there = map { $_ => 1 }
+                map { $family{$_}{type} eq 'histogram'
+                      ? map { my $f = $_; map { "${f}_$_" }
+                              qw(bucket sum count) } $_
+                      : $_ } keys %family;
+
+    is(join(' ', grep { !$there{$_} } $text =~ /\bhelix_\w+/g), '',
+       'families of ' . (split /\n/, $text)[0]);
+}
+
+SKIP: {
+    my $promtool = (grep { -x } map { "$_/promtool" } split /:/, $ENV{PATH})[0];
+
+    skip 'no promtool', 1 if !$promtool;
+
+    my $n = 0;
+    my $rules = "groups:\n- name: queries\n  rules:\n" . join '', map {
+        "  - record: query:" . ++$n . "\n    expr: |\n" . s/^/      /mgr
+    } sort keys %promql;
+
+    for ([rules => $rules], map { [/^groups:/ ? 'rules' : 'config', $_] } @yaml)
+    {
+        my ($what, $text) = @$_;
+        my $file = $t->write("$what.yml", $text);
+        my $out = `$promtool check $what $file 2>&1`;
+
+        is($?, 0, "promtool check $what") or diag($out, $text);
+    }
+}
 
 
 # commands: of the shell blocks, those that can be run here.  Cloning and the
@@ -561,6 +699,7 @@ sub complete {
     $text =~ s/^load_module .*$/%%TEST_GLOBALS%%/m
         or $text = "%%TEST_GLOBALS%%\n$text";
     $text =~ s/^http \{/http {\n%%TEST_GLOBALS_HTTP%%\n/m;
+    $text =~ s|/var/log/nginx/|%%DIR%%/logs/|g;
     $text =~ s/(\blisten +)(?:127\.0\.0\.1:)?80\d\d/${1}127.0.0.1:%%PORT_0%%/g;
 
     return $text;
@@ -590,7 +729,10 @@ sub good {
                                             ? '' : 'helix_pass; ')
                          . "$text}");
 
-    my ($code, $out) = $t->nginx_t($conf);
+    # nginx frees no regular expression of a configuration it only tests
+
+    my ($code, $out) = $conf =~ /^\s*~/m ? no_leak_check($conf)
+                                         : $t->nginx_t($conf);
 
     is($code, 0, $name) or diag($out, $conf);
 }
@@ -599,7 +741,7 @@ sub good {
 # nginx frees nothing when it refuses a configuration, with or without helix:
 # leaks are looked for where it accepts one.
 
-sub refused {
+sub no_leak_check {
     my ($conf) = @_;
 
     local $ENV{TEST_ASAN_OPTIONS} = ($ENV{TEST_ASAN_OPTIONS} // '')

@@ -9,6 +9,8 @@ static u_char *ngx_http_helix_text_lanes(u_char *p, u_char *last,
     ngx_http_helix_snapshot_t *s);
 static u_char *ngx_http_helix_text_drops(u_char *p, u_char *last,
     ngx_http_helix_snapshot_t *s);
+static u_char *ngx_http_helix_text_ends(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s);
 static u_char *ngx_http_helix_text_kinds(u_char *p, u_char *last,
     ngx_http_helix_snapshot_t *s);
 static u_char *ngx_http_helix_text_left(u_char *p, u_char *last,
@@ -54,6 +56,7 @@ ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 
     p = ngx_http_helix_text_lanes(p, last, s);
     p = ngx_http_helix_text_drops(p, last, s);
+    p = ngx_http_helix_text_ends(p, last, s);
     p = ngx_http_helix_text_kinds(p, last, s);
 
     return ngx_http_helix_send_body(r, NGX_HTTP_OK, "text/plain", text,
@@ -69,9 +72,8 @@ ngx_http_helix_text_lanes(u_char *p, u_char *last,
     ngx_http_helix_books_t  books;
 
     p = ngx_slprintf(p, last,
-                     "strategy     admitted  share  completed  failed  expired"
-                     "  cancelled  lost  in flight  waiting"
-                     "        p50        p95        p99  late\n");
+                     "strategy     admitted  share  completed  in flight"
+                     "  waiting        p50        p95        p99  late\n");
 
     for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
         ngx_http_helix_books_lane(&s->counts, lane, &books);
@@ -80,12 +82,8 @@ ngx_http_helix_text_lanes(u_char *p, u_char *last,
         p = ngx_slprintf(p, last, " %10uL ", books.admitted);
         p = ngx_http_helix_text_share(p, last, books.admitted,
                                       s->total.received - s->total.invalid);
-        p = ngx_slprintf(p, last, " %10uL %7uL %8uL %10uL %5uL %10uL",
-                         books.ended[NGX_HELIX_COMPLETED],
-                         books.ended[NGX_HELIX_FAILED],
-                         books.ended[NGX_HELIX_EXPIRED],
-                         books.ended[NGX_HELIX_CANCELLED],
-                         books.ended[NGX_HELIX_LOST], books.in_flight);
+        p = ngx_slprintf(p, last, " %10uL %10uL",
+                         books.ended[NGX_HELIX_COMPLETED], books.in_flight);
 
         p = (lane == HELIX_INLINE)
             ? ngx_slprintf(p, last, "        -")
@@ -129,6 +127,22 @@ ngx_http_helix_text_drops(u_char *p, u_char *last,
     }
 
     return ngx_slprintf(p, last, "\n\n");
+}
+
+
+static u_char *
+ngx_http_helix_text_ends(u_char *p, u_char *last, ngx_http_helix_snapshot_t *s)
+{
+    uint64_t  *ended;
+
+    ended = s->total.ended;
+
+    return ngx_slprintf(p, last,
+                        "ended without a result: failed %uL, expired %uL, "
+                        "cancelled %uL, shed %uL, lost %uL\n\n",
+                        ended[NGX_HELIX_FAILED], ended[NGX_HELIX_EXPIRED],
+                        ended[NGX_HELIX_CANCELLED], ended[NGX_HELIX_SHED],
+                        ended[NGX_HELIX_LOST]);
 }
 
 
