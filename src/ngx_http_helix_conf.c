@@ -1,20 +1,12 @@
 
 #include "ngx_http_helix.h"
 
-#include "helix_kinds.h"
 #include "ngx_helix_process.h"
-
-
-#define NGX_HTTP_HELIX_MAX_INPUTS  4096
-#define NGX_HTTP_HELIX_INPUTS_MAX  1048576
-#define NGX_HTTP_HELIX_COST        1000
 
 
 extern ngx_module_t  ngx_thread_pool_module;
 
 
-static ngx_int_t ngx_http_helix_kind_value(ngx_http_helix_kind_t *kind,
-    ngx_str_t *name, ngx_str_t *value, const char **expected);
 static ngx_int_t ngx_http_helix_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_helix_init_pool(ngx_conf_t *cf,
@@ -25,27 +17,15 @@ static ngx_int_t ngx_http_helix_set_rows(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf, ngx_str_t *text);
 static ngx_int_t ngx_http_helix_pool_threads(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf, ngx_str_t *text);
-static char *ngx_http_helix_duplicate(ngx_conf_t *cf, ngx_str_t *text);
-static char *ngx_http_helix_kind_option(ngx_conf_t *cf,
-    ngx_http_helix_kind_t *kind, ngx_str_t *text);
 
 
 static ngx_str_t  ngx_http_helix_default_zone = ngx_string("helix");
 static ngx_str_t  ngx_http_helix_default_pool = ngx_string("helix");
 
 
-static const helix_kind_t *const  ngx_http_helix_kinds[] = {
-    &helix_kind_hashmix,
-    &helix_kind_primecount,
-    &helix_kind_montecarlo_risk
-};
-
-
 void *
 ngx_http_helix_create_main_conf(ngx_conf_t *cf)
 {
-    ngx_uint_t                   i;
-    const helix_kind_t          *kind;
     ngx_http_helix_main_conf_t  *hmcf;
 
     hmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_helix_main_conf_t));
@@ -67,19 +47,7 @@ ngx_http_helix_create_main_conf(ngx_conf_t *cf)
 
     helix_settings_init(&hmcf->settings);
 
-    hmcf->nkinds = sizeof(ngx_http_helix_kinds) / sizeof(helix_kind_t *);
-
-    for (i = 0; i < hmcf->nkinds; i++) {
-        kind = ngx_http_helix_kinds[i];
-
-        hmcf->kinds[i].name.data = (u_char *) kind->name;
-        hmcf->kinds[i].name.len = ngx_strlen(kind->name);
-        hmcf->kinds[i].kind = kind;
-        hmcf->kinds[i].batch = 1;
-        hmcf->kinds[i].cost = NGX_HTTP_HELIX_COST;
-        hmcf->kinds[i].max_cost = kind->max_work;
-        hmcf->kinds[i].max_inputs = NGX_HTTP_HELIX_MAX_INPUTS;
-    }
+    ngx_http_helix_init_kinds(hmcf);
 
     return hmcf;
 }
@@ -159,7 +127,7 @@ ngx_http_helix_set_rows(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
 }
 
 
-static char *
+char *
 ngx_http_helix_duplicate(ngx_conf_t *cf, ngx_str_t *text)
 {
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -343,150 +311,9 @@ ngx_http_helix_pool_threads(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
 }
 
 
-char *
-ngx_http_helix_kind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_helix_main_conf_t *hmcf = conf;
-
-    char                   *rv;
-    ngx_str_t              *value;
-    ngx_uint_t              i;
-    ngx_http_helix_kind_t  *kind;
-
-    value = cf->args->elts;
-
-    kind = ngx_http_helix_kind_find(hmcf, &value[1]);
-
-    if (kind == NULL) {
-        return ngx_http_helix_unknown_kind(cf, hmcf, &value[1]);
-    }
-
-    for (i = 2; i < cf->args->nelts; i++) {
-        rv = ngx_http_helix_kind_option(cf, kind, &value[i]);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_helix_kind_option(ngx_conf_t *cf, ngx_http_helix_kind_t *kind,
-    ngx_str_t *text)
-{
-    u_char      *eq;
-    ngx_str_t    name, value;
-    const char  *expected;
-
-    static const char *const  names[] = {
-        "batch=", "cost=", "scaling=", "budget=", "max_cost=", "max_inputs=",
-        NULL
-    };
-
-    eq = (u_char *) ngx_strchr(text->data, '=');
-
-    name.data = text->data;
-    name.len = eq ? (size_t) (eq + 1 - text->data) : text->len;
-    value.data = text->data + name.len;
-    value.len = text->len - name.len;
-
-    if (ngx_http_helix_kind_value(kind, &name, &value, &expected) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"helix_kind\"%s",
-                           text, ngx_http_helix_quote_nearest(&name, names));
-        return NGX_CONF_ERROR;
-    }
-
-    if (expected) {
-        name.len--;
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" of \"%V\" in \"helix_kind\", "
-                           "%s is expected", &value, &name, expected);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* NGX_DECLINED: there is no such parameter; "expected" is set when the value
-   is not one of its. */
-
-static ngx_int_t
-ngx_http_helix_kind_value(ngx_http_helix_kind_t *kind, ngx_str_t *name,
-    ngx_str_t *value, const char **expected)
-{
-    double     scaling;
-    uint64_t   n;
-
-    *expected = NULL;
-
-    if (ngx_http_helix_is(name, "batch=")) {
-        kind->batch = ngx_http_helix_is(value, "on");
-
-        if (!kind->batch && !ngx_http_helix_is(value, "off")) {
-            *expected = "\"on\" or \"off\"";
-        }
-
-        return NGX_OK;
-    }
-
-    if (ngx_http_helix_is(name, "scaling=")) {
-        *expected = ngx_http_helix_field_check(NGX_HTTP_HELIX_SCALING, value);
-
-        if (*expected == NULL) {
-            (void) helix_number_double((char *) value->data, value->len,
-                                       &scaling);
-            kind->scaling = (float) scaling;
-        }
-
-        return NGX_OK;
-    }
-
-    if (ngx_http_helix_is(name, "budget=")) {
-        if (ngx_http_helix_field_budget(value, &n) != NGX_OK) {
-            *expected = "a time such as \"50ms\"";
-            return NGX_OK;
-        }
-
-        kind->budget = n;
-        return NGX_OK;
-    }
-
-    if (helix_number_u64((char *) value->data, value->len, &n)
-        != HELIX_NUMBER_OK || n == 0)
-    {
-        n = 0;
-        *expected = "a positive integer";
-    }
-
-    if (ngx_http_helix_is(name, "cost=")) {
-        kind->cost = n;
-
-    } else if (ngx_http_helix_is(name, "max_cost=")) {
-        kind->max_cost = n;
-
-    } else if (ngx_http_helix_is(name, "max_inputs=")) {
-        kind->max_inputs = n;
-
-        if (n == 0 || n > NGX_HTTP_HELIX_INPUTS_MAX) {
-            *expected = "an integer from 1 to 1048576";
-        }
-
-    } else {
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
-}
-
-
 ngx_int_t
 ngx_http_helix_init(ngx_conf_t *cf)
 {
-    ngx_uint_t                   i;
     ngx_http_helix_main_conf_t  *hmcf;
 
     hmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_helix_module);
@@ -496,14 +323,10 @@ ngx_http_helix_init(ngx_conf_t *cf)
     }
 
     if (ngx_http_helix_check_settings(cf, hmcf) != NGX_OK
+        || ngx_http_helix_check_kinds(cf, hmcf) != NGX_OK
         || ngx_http_helix_init_pool(cf, hmcf) != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    for (i = 0; i < hmcf->nkinds; i++) {
-        hmcf->max_inputs = ngx_max(hmcf->max_inputs,
-                                   hmcf->kinds[i].max_inputs);
     }
 
     if (hmcf->zone_name.data == NULL) {
@@ -591,6 +414,12 @@ ngx_http_helix_init_pool(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
     if (hmcf->pool_name.data == NULL) {
         hmcf->pool_name = ngx_http_helix_default_pool;
 
+        /* a pool of this name that the administrator has declared will do */
+
+        if (n == 0 && ngx_thread_pool_get(cf->cycle, &hmcf->pool_name)) {
+            return NGX_OK;
+        }
+
         n = n ? n : hmcf->settings.concurrency;
     }
 
@@ -665,8 +494,6 @@ ngx_http_helix_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     if (hmcf->zone == NULL) {
         return NGX_ERROR;
     }
-
-    hmcf->generation = ngx_helix_zone_generation(hmcf->zone);
 
     for (i = 0; i < hmcf->nkinds; i++) {
         index = ngx_helix_zone_kind(hmcf->zone, &hmcf->kinds[i].name);

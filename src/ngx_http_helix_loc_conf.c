@@ -2,6 +2,9 @@
 #include "ngx_http_helix.h"
 
 
+#define NGX_HTTP_HELIX_TIMEOUT_MAX  86400000      /* ms */
+
+
 static void ngx_http_helix_inherit(ngx_http_core_loc_conf_t *clcf,
     ngx_http_helix_loc_conf_t *prev, ngx_http_helix_loc_conf_t *conf);
 static char *ngx_http_helix_job_value(ngx_conf_t *cf,
@@ -9,6 +12,7 @@ static char *ngx_http_helix_job_value(ngx_conf_t *cf,
 static char *ngx_http_helix_collect_args(ngx_conf_t *cf,
     ngx_http_helix_loc_conf_t *hlcf);
 static ngx_int_t ngx_http_helix_note_args(ngx_array_t *args, ngx_str_t *text);
+static ngx_uint_t ngx_http_helix_is_prefix(ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_helix_content(ngx_conf_t *cf,
     ngx_http_handler_pt handler);
 
@@ -81,7 +85,7 @@ ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                       "\"%s\" conflicts with another content handler, such as "
                       "\"proxy_pass\", in the same location in %s:%ui",
                       conf->pass ? "helix_pass" : "helix_status",
-                      conf->pass_place.file, conf->pass_place.line);
+                      conf->place.file, conf->place.line);
         return NGX_CONF_ERROR;
     }
 
@@ -98,7 +102,7 @@ ngx_http_helix_inherit(ngx_http_core_loc_conf_t *clcf,
 {
     conf->pass = prev->pass;
     conf->pass_kind = prev->pass_kind;
-    conf->pass_place = prev->pass_place;
+    conf->place = prev->place;
     conf->args = prev->args;
     conf->status = prev->status;
     conf->status_format = prev->status_format;
@@ -202,7 +206,7 @@ ngx_http_helix_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     hlcf->pass = 1;
-    ngx_http_helix_here(cf, &hlcf->pass_place);
+    ngx_http_helix_here(cf, &hlcf->place);
 
     if (cf->args->nelts == 1) {
         return NGX_CONF_OK;
@@ -397,8 +401,9 @@ ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_helix_loc_conf_t *hlcf = conf;
 
-    ngx_str_t   *value;
-    ngx_uint_t   i;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_core_loc_conf_t  *clcf;
 
     static const char *const  formats[] = {
         "text", "json", "health", "prometheus", NULL
@@ -415,13 +420,22 @@ ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     hlcf->status = 1;
-    ngx_http_helix_here(cf, &hlcf->pass_place);
-
-    if (cf->args->nelts == 1) {
-        return NGX_CONF_OK;
-    }
+    ngx_http_helix_here(cf, &hlcf->place);
 
     value = cf->args->elts;
+
+    if (cf->args->nelts == 1) {
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+        if (!ngx_http_helix_is_prefix(clcf)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"helix_status\" needs a format such as "
+                               "\"text\" in a location that is no prefix");
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
 
     for (i = 0; formats[i]; i++) {
         if (ngx_http_helix_is(&value[1], formats[i])) {
@@ -440,12 +454,31 @@ ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* The tree of the status is what follows the name of the location. */
+
+static ngx_uint_t
+ngx_http_helix_is_prefix(ngx_http_core_loc_conf_t *clcf)
+{
+#if (NGX_PCRE)
+    if (clcf->regex) {
+        return 0;
+    }
+#endif
+
+    return !clcf->named;
+}
+
+
 char *
-ngx_http_helix_positive(ngx_conf_t *cf, void *post, void *data)
+ngx_http_helix_timeout_bounds(ngx_conf_t *cf, void *post, void *data)
 {
     ngx_msec_t  *ms = data;
 
-    return (*ms == 0) ? "must be at least 1ms" : NGX_CONF_OK;
+    if (*ms == 0 || *ms > NGX_HTTP_HELIX_TIMEOUT_MAX) {
+        return "must be from 1ms to 24h";
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -15,7 +15,7 @@ static ngx_conf_num_bounds_t  ngx_http_helix_status_bounds = {
 
 
 static ngx_conf_post_t  ngx_http_helix_timeout_post = {
-    ngx_http_helix_positive
+    ngx_http_helix_timeout_bounds
 };
 
 
@@ -192,7 +192,8 @@ ngx_module_t  ngx_http_helix_module = {
 };
 
 
-/* Before worker_cpu_affinity ties the workers, and their threads, down. */
+/* Nothing can fail any more; and worker_cpu_affinity has not tied the workers,
+   and their threads, down yet. */
 
 static ngx_int_t
 ngx_http_helix_init_module(ngx_cycle_t *cycle)
@@ -202,6 +203,8 @@ ngx_http_helix_init_module(ngx_cycle_t *cycle)
     hmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_helix_module);
 
     if (hmcf && hmcf->zone) {
+        hmcf->generation = ngx_helix_zone_begin(hmcf->zone,
+                                           hmcf->settings.spawn_threshold);
         hmcf->cpus_known = (sched_getaffinity(0, sizeof(hmcf->cpus),
                                               &hmcf->cpus) == 0);
     }

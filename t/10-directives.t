@@ -177,6 +177,10 @@ my @refused = (
 
     # kinds
 
+    [http => 'helix_kind hashmix cost=5; helix_kind hashmix cost=6; #!',
+     'duplicate parameter "cost=6" in "helix_kind"'],
+    [http => 'helix_kind hashmix max_cost=5; #!',
+     'helix_kind hashmix cost=1000 must be at most max_cost=5'],
     [http => 'helix_kind hashmx; #!',
      'unknown job kind "hashmx" (known: hashmix, primecount, '
      . 'montecarlo_risk), did you mean "hashmix"?'],
@@ -289,7 +293,15 @@ my @refused = (
     [location => 'helix_pass; helix_job id=$nothing; #!',
      'unknown "nothing" variable', undef],
     [location => "helix_pass; helix_timeout 0; #!",
-     '"helix_timeout" directive must be at least 1ms'],
+     '"helix_timeout" directive must be from 1ms to 24h'],
+    [server => "location ~ ^/status { helix_status; } #!",
+     '"helix_status" needs a format such as "text" in a location that is no '
+     . 'prefix'],
+    [server => "location \@status { helix_status; } #!",
+     '"helix_status" needs a format such as "text" in a location that is no '
+     . 'prefix'],
+    [location => "helix_pass; helix_timeout 25h; #!",
+     '"helix_timeout" directive must be from 1ms to 24h'],
     [location => "helix_pass; helix_timeout soon; #!",
      '"helix_timeout" directive invalid value'],
     [location => "helix_pass; helix_timeout 1s; helix_timeout 1s; #!",

@@ -22,6 +22,7 @@ my %doc = map { m|([^/]+)\z|, slurp($_) } 'README.md', glob 'docs/*.md';
 my $module = slurp('src/ngx_http_helix_module.c');
 my $router = slurp('src/ngx_http_helix_conf.c');
 my $request = slurp('src/ngx_http_helix_loc_conf.c');
+my $kind_conf = slurp('src/ngx_http_helix_kind_conf.c');
 my $settings = slurp('src/policy/helix_settings.c');
 my $strategy = slurp('src/base/helix_strategy.c');
 my $counts = slurp('src/state/ngx_helix_counts.c');
@@ -124,9 +125,9 @@ is($rows, () = $settings =~ /\bHELIX_SETTING_\w+,\s*[\w|]+,\s*offsetof/g,
 
 $parameter{helix_pool}{threads} = 1 if $router =~ /"threads="/;
 
-for ([helix_kind => $router], [helix_job => $request]) {
+for ([helix_kind => $kind_conf], [helix_job => $request]) {
     my ($directive, $source) = @$_;
-    my ($names) = $source =~ /\bnames\[\] = \{(.*?)\}/s;
+    my ($names) = $source =~ /(?:\bnames|_options)\[\] = \{(.*?)\}/s;
 
     $parameter{$directive}{$_} = 1 for ($names // '') =~ /"(\w+)="/g;
 }
@@ -166,7 +167,8 @@ my %errors = sections($doc{'errors.md'}, 2);
 my ($invalid) = $counts =~ /ngx_helix_invalid_names\[.*?\{(.*?)NULL/s;
 
 same([$invalid =~ /"(\w+)"/g,
-      $http =~ /problem\.code = "(\w+)"/g, $http =~ /\\"code\\":\\"(\w+)\\"/g],
+      $http =~ /problem\.code = "(\w+)"/g,
+      $http =~ /_send_error\(r, NGX_HTTP_\w+,\s+"(\w+)"/g],
      [$errors{'Problem codes'} =~ /^### (\w+)$/mg], 'problem codes');
 
 my %api = sections($doc{'api.md'}, 2);
@@ -238,7 +240,7 @@ my ($ours) = map { $errors{$_} } grep { /to nginx -t/ } keys %errors;
 
 for my $line (map { split /\n/, $_->{text} } blocks($ours)) {
     ok(scalar(grep { $line =~ $_->{re} } @messages)
-       || $line =~ /^value must be between |must be at least 1ms/,
+       || $line =~ /^value must be between |must be from 1ms to 24h/,
        "documented message: $line");
 }
 

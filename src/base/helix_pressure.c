@@ -5,7 +5,6 @@
 
 
 static void helix_pressure_decay(helix_pressure_t *pressure, uint64_t now);
-static double helix_pressure_clamp(double value);
 
 
 void
@@ -16,13 +15,13 @@ helix_pressure_record(helix_pressure_t *pressure, double alpha, uint64_t now,
 
     helix_pressure_decay(pressure, now);
 
-    alpha = helix_pressure_clamp(alpha);
+    alpha = helix_clamp01(alpha);
     keep = 1.0 - alpha;
 
-    pressure->occupancy = alpha * helix_pressure_clamp(occupancy)
+    pressure->occupancy = alpha * helix_clamp01(occupancy)
                           + keep * pressure->occupancy;
     pressure->drops = alpha * (dropped ? 1.0 : 0.0) + keep * pressure->drops;
-    pressure->latency = alpha * helix_pressure_clamp(latency)
+    pressure->latency = alpha * helix_clamp01(latency)
                         + keep * pressure->latency;
     pressure->weight += 1.0;
 }
@@ -64,13 +63,13 @@ helix_pressure_score(const helix_pressure_t *pressure, uint64_t now,
     p = *pressure;
     helix_pressure_decay(&p, now);
 
-    occupancy = helix_pressure_clamp(occupancy);
+    occupancy = helix_clamp01(occupancy);
 
     if (occupancy == 0) {
         occupancy = p.occupancy;
     }
 
-    return helix_pressure_clamp(0.40 * occupancy + 0.30 * p.drops
+    return helix_clamp01(0.40 * occupancy + 0.30 * p.drops
                                 + 0.20 * p.latency + 0.10 * p.occupancy);
 }
 
@@ -97,8 +96,8 @@ helix_pressure_decay(helix_pressure_t *pressure, uint64_t now)
 }
 
 
-static double
-helix_pressure_clamp(double value)
+double
+helix_clamp01(double value)
 {
     /* written so that NaN is 0 */
 

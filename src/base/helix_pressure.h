@@ -37,6 +37,9 @@ void helix_pressure_record(helix_pressure_t *pressure, double alpha,
 void helix_pressure_merge(helix_pressure_t *sum, const helix_pressure_t *part,
     uint64_t now);
 
+/* 0 for NaN. */
+double helix_clamp01(double value);
+
 double helix_pressure_score(const helix_pressure_t *pressure, uint64_t now,
     double occupancy);
 

@@ -23,5 +23,6 @@ const char *const  helix_reason_names[HELIX_REASONS + 1] = {
     "pinned",
     "queue_full",
     "memory",
+    "no_slot",
     NULL
 };

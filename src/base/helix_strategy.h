@@ -29,6 +29,7 @@ typedef enum {
     HELIX_PINNED,             /* the configuration pins the strategy */
     HELIX_QUEUE_FULL,         /* drop: no place to wait */
     HELIX_MEMORY,             /* drop: no memory for the job */
+    HELIX_NO_SLOT,            /* drop: the worker has no place in the zone */
     HELIX_REASONS
 } helix_reason_t;
 

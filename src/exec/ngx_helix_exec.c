@@ -7,6 +7,8 @@
 /* A job that its owner left holds the worker until its thread lets go. */
 #define NGX_HELIX_HOLD   1000
 
+#define NGX_HELIX_STALE  1000000    /* ns in the event loop */
+
 #define NGX_HELIX_TICK   100     /* ms: pressure, dead processes */
 #define NGX_HELIX_ADAPT  10      /* ticks: the threshold is adapted */
 
@@ -17,7 +19,6 @@
 #endif
 
 
-static void ngx_helix_exec_cleanup(void *data);
 static ngx_uint_t ngx_helix_exec_stopped(void);
 static void ngx_helix_exec_tick(ngx_event_t *ev);
 static void ngx_helix_exec_adapt(ngx_helix_exec_t *exec);
@@ -28,17 +29,6 @@ static void ngx_helix_job_account(ngx_helix_exec_t *exec,
     const ngx_helix_job_spec_t *spec, const ngx_helix_times_t *times,
     ngx_helix_end_t end);
 static ngx_int_t ngx_helix_lane_add(ngx_helix_job_t *job);
-
-
-uint64_t
-ngx_helix_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 
 void
@@ -70,23 +60,12 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     ngx_helix_zone_t *zone, uint64_t generation, ngx_thread_pool_t *tp,
     ngx_uint_t nkinds, const ngx_cpuset_t *cpus)
 {
-    ngx_helix_exec_t    *exec;
-    ngx_pool_cleanup_t  *cln;
+    ngx_helix_exec_t  *exec;
 
     exec = ngx_pcalloc(cycle->pool, sizeof(ngx_helix_exec_t));
     if (exec == NULL) {
         return NULL;
     }
-
-    /* a single process that reloads destroys the old cycle and never exits */
-
-    cln = ngx_pool_cleanup_add(cycle->pool, 0);
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    cln->handler = ngx_helix_exec_cleanup;
-    cln->data = exec;
 
     exec->settings = settings;
     exec->zone = zone;
@@ -106,7 +85,9 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
 
     exec->slot = ngx_helix_slot_claim(zone, cycle->log);
     if (exec->slot == NULL) {
-        return NULL;
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "helix: all %d process slots are taken, this worker "
+                      "refuses jobs until one is free", NGX_HELIX_SLOTS);
     }
 
     ngx_helix_zone_limit(zone, generation, settings->concurrency);
@@ -129,19 +110,8 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
     ngx_queue_t      *q;
     ngx_helix_job_t  *job;
 
-    if (exec->slot == NULL) {
-        return;
-    }
-
     ngx_helix_pool_close(exec->pool);
 
-    if (exec->tick.timer_set) {
-        ngx_del_timer(&exec->tick);
-    }
-
-    if (exec->spawn.event.posted) {
-        ngx_delete_posted_event(&exec->spawn.event);
-    }
 
     while (!ngx_queue_empty(&exec->jobs)) {
         q = ngx_queue_head(&exec->jobs);
@@ -164,16 +134,10 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
     }
 
     ngx_helix_pool_destroy(exec->pool);
-    ngx_helix_slot_release(exec->zone, exec->slot);
 
-    exec->slot = NULL;
-}
-
-
-static void
-ngx_helix_exec_cleanup(void *data)
-{
-    ngx_helix_exec_destroy(data);
+    if (exec->slot) {
+        ngx_helix_slot_release(exec->zone, exec->slot);
+    }
 }
 
 
@@ -194,7 +158,12 @@ ngx_helix_exec_tick(ngx_event_t *ev)
     exec->pressure = helix_pressure_score(&averages, now,
                                           busy / exec->settings->concurrency);
 
-    elected = ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
+    if (exec->slot == NULL) {
+        exec->slot = ngx_helix_slot_claim(exec->zone, exec->log);
+    }
+
+    elected = exec->slot
+              && ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
 
     if (++exec->ticks % NGX_HELIX_ADAPT == 0 && elected && !ngx_exiting) {
         ngx_helix_exec_adapt(exec);
@@ -288,6 +257,12 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     } while (!stopped && ngx_helix_now() < until);
 
     ended = ngx_helix_now();
+
+    /* timers and logs reckon from the cached time, which stood still */
+
+    if (ended - started > NGX_HELIX_STALE) {
+        ngx_time_update();
+    }
 
     times->queue = started - spec->received;
     times->exec = ended - started;
@@ -473,6 +448,8 @@ ngx_helix_job_expire(ngx_event_t *ev)
 static void
 ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
 {
+    uint64_t  now;
+
     if (ngx_helix_job_remove(job) == NGX_OK) {
         ngx_helix_job_end(job, end);
         return;
@@ -490,7 +467,11 @@ ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
     }
 
     if (job->owner) {
-        job->times.total = ngx_helix_now() - job->spec.received;
+        now = ngx_helix_now();
+
+        job->times.queue = job->unit->started - job->spec.received;
+        job->times.exec = now - job->unit->started;
+        job->times.total = now - job->spec.received;
         job->done(job);
         job->owner = NULL;
     }

@@ -92,12 +92,13 @@ ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
 void ngx_helix_exec_destroy(ngx_helix_exec_t *exec);
 
 ngx_helix_zone_t *ngx_helix_exec_zone(ngx_helix_exec_t *exec);
+
+/* NULL: all are taken, for now this worker must not run jobs. */
 ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
 
 /* Pressure of the router, at most NGX_HELIX_TICK old. */
 double ngx_helix_exec_pressure(ngx_helix_exec_t *exec);
 
-uint64_t ngx_helix_now(void);        /* ns, monotonic; any thread */
 
 
 /* Runs a job here and now and says how it ended; the books are kept. */

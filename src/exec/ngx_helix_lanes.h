@@ -89,9 +89,8 @@ struct ngx_helix_exec_s {
     double                  pressure;
     ngx_queue_t             jobs;
     ngx_helix_spawn_t       spawn;
-    ngx_helix_pool_t       *pool;           /* NULL: no thread pool */
+    ngx_helix_pool_t       *pool;
     ngx_helix_batch_t      *batches;        /* [kind in the zone] */
-    ngx_uint_t              nbatches;
 };
 
 

@@ -63,6 +63,7 @@ ngx_helix_spawn_turn(ngx_event_t *ev)
 
         if (ngx_helix_spawn_step(job, until)) {
             ngx_helix_spawn_remove(job);
+            ngx_helix_count_exec(exec->slot, HELIX_SPAWN, job->times.exec);
             ngx_helix_job_end(job, ngx_helix_result_end(job->result));
 
         } else {

@@ -152,11 +152,12 @@ static void
 ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
 {
     int                  rc;
+    ngx_uint_t           i;
     ngx_helix_control_t  control;
 
     do {
         if (ngx_helix_terminated() || !ngx_helix_unit_drop_cancelled(unit)) {
-            break;
+            return;
         }
 
         ngx_helix_control_init(&control,
@@ -165,6 +166,14 @@ ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
         rc = unit->kind->step_batch(unit->states, unit->results, unit->n,
                                     &control.control);
     } while (rc == HELIX_AGAIN);
+
+    /* a kind that gave up, or forgot a job */
+
+    for (i = 0; i < unit->n; i++) {
+        if (unit->results[i] == HELIX_AGAIN) {
+            unit->results[i] = HELIX_FAILED;
+        }
+    }
 }
 
 
@@ -199,7 +208,8 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
 
     exec = unit->ended - unit->started;
 
-    ngx_helix_count_held(unit->jobs[0]->exec->slot, exec / unit->n);
+    ngx_helix_count_exec(unit->jobs[0]->exec->slot, unit->lane,
+                         exec / unit->n);
 
     /* ending one job may detach others of the same unit: not sooner than in
        their own turn are they gone */

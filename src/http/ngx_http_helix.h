@@ -39,6 +39,14 @@ typedef enum {
 } ngx_http_helix_field_t;
 
 
+/* In nginx.conf. */
+
+typedef struct {
+    u_char                        *file;
+    ngx_uint_t                     line;
+} ngx_http_helix_place_t;
+
+
 /* A kind with its limits and defaults: one helix_kind directive. */
 
 typedef struct {
@@ -47,10 +55,12 @@ typedef struct {
     ngx_uint_t                     index;         /* in the zone */
     ngx_flag_t                     batch;
     uint64_t                       cost;
-    float                          scaling;
+    double                         scaling;
     ngx_msec_t                     budget;        /* 0: none */
     uint64_t                       max_cost;
     ngx_uint_t                     max_inputs;
+    ngx_uint_t                     given;         /* options in nginx.conf */
+    ngx_http_helix_place_t         place;
 } ngx_http_helix_kind_t;
 
 
@@ -61,12 +71,6 @@ typedef struct {
     ngx_http_complex_value_t       value;
     ngx_uint_t                     final;
 } ngx_http_helix_job_value_t;
-
-
-typedef struct {
-    u_char                        *file;
-    ngx_uint_t                     line;
-} ngx_http_helix_place_t;
 
 
 typedef struct {
@@ -124,7 +128,7 @@ typedef enum {
 
 typedef struct {
     ngx_uint_t                     pass;
-    ngx_http_helix_place_t         pass_place;
+    ngx_http_helix_place_t         place;         /* of helix_pass, _status */
     ngx_http_complex_value_t      *pass_kind;
     ngx_array_t                   *job;           /* ..._job_value_t */
     ngx_array_t                   *args;          /* ngx_str_t: NAME of every
@@ -185,7 +189,7 @@ typedef struct {
     ngx_str_t                      kind_name;
     ngx_array_t                    inputs;        /* uint64_t */
     uint64_t                       cost;
-    float                          scaling;
+    double                         scaling;
     uint64_t                       budget;        /* ms, 0: none */
     helix_strategy_t               strategy;      /* pinned */
     ngx_uint_t                     bigint_string;
@@ -284,6 +288,10 @@ ngx_int_t ngx_http_helix_send_body(ngx_http_request_t *r, ngx_uint_t status,
 /* 405; "allow" is the list of methods. */
 ngx_int_t ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow);
 
+/* A problem that is not one of a job. */
+ngx_int_t ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *code, const char *title, const char *detail);
+
 ngx_int_t ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
     u_char *value, size_t len);
 
@@ -291,7 +299,6 @@ ngx_int_t ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
 /* Config time: router directives, ngx_http_helix_conf.c. */
 char *ngx_http_helix_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_helix_kind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void *ngx_http_helix_create_main_conf(ngx_conf_t *cf);
@@ -302,6 +309,14 @@ ngx_int_t ngx_http_helix_add_variables(ngx_conf_t *cf);
 /* Postconfiguration: what can only be checked when all is read; the zone and
    the thread pool. */
 ngx_int_t ngx_http_helix_init(ngx_conf_t *cf);
+
+char *ngx_http_helix_duplicate(ngx_conf_t *cf, ngx_str_t *text);
+
+/* Config time: kinds, ngx_http_helix_kind_conf.c. */
+void ngx_http_helix_init_kinds(ngx_http_helix_main_conf_t *hmcf);
+char *ngx_http_helix_kind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_helix_check_kinds(ngx_conf_t *cf,
+    ngx_http_helix_main_conf_t *hmcf);
 
 char *ngx_http_helix_unknown_kind(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf, ngx_str_t *name);
@@ -317,7 +332,7 @@ char *ngx_http_helix_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_job(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_helix_positive(ngx_conf_t *cf, void *post, void *data);
+char *ngx_http_helix_timeout_bounds(ngx_conf_t *cf, void *post, void *data);
 
 void *ngx_http_helix_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);

@@ -361,7 +361,7 @@ ngx_http_helix_field_scaling(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
                                         len);
     }
 
-    ctx->scaling = (float) value;
+    ctx->scaling = value;
     ctx->set |= 1 << NGX_HTTP_HELIX_SCALING;
 
     return NGX_OK;

@@ -74,12 +74,6 @@ ngx_http_helix_run(ngx_http_request_t *r)
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
 
-    /* a single process does not start again when it is told to reload */
-
-    if (hmcf->exec == NULL) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
-    }
-
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -92,6 +86,16 @@ ngx_http_helix_run(ngx_http_request_t *r)
 #ifdef HELIX_CANARY
     ((u_char *) ngx_pnalloc(r->pool, 10))[10] = '\0';
 #endif
+
+    if (ngx_helix_exec_slot(hmcf->exec) == NULL) {
+        ctx->decided = 1;
+        ctx->decision.strategy = HELIX_DROP;
+        ctx->decision.reason = HELIX_NO_SLOT;
+        ctx->spec.strategy = HELIX_DROP;
+        ctx->policy = "threshold";
+        ctx->result = NGX_HTTP_HELIX_REJECTED;
+        return ngx_http_helix_send_reject(r, ctx);
+    }
 
     rc = ngx_http_helix_check(r, ctx);
 
@@ -109,12 +113,9 @@ ngx_http_helix_run(ngx_http_request_t *r)
 
     ngx_http_helix_decide(r, ctx);
 
-    if (ctx->decision.strategy == HELIX_DROP) {
-        ngx_http_helix_log_reject(r, ctx);
-
-        if (ngx_http_helix_dry_run(r, ctx)) {
-            return ngx_http_helix_defer(r, ctx);
-        }
+    if (ctx->decision.strategy == HELIX_DROP && ngx_http_helix_dry_run(r, ctx))
+    {
+        return ngx_http_helix_defer(r, ctx);
     }
 
     switch (ctx->decision.strategy) {
@@ -226,7 +227,7 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
                       ? "threshold" : "adapted";
 
         job.cost = ctx->cost;
-        job.scaling = ctx->scaling;
+        job.scaling = (float) ctx->scaling;
         job.batchable = ctx->kind->batch && hmcf->settings.batching;
 
         ctx->decision = helix_threshold_decide(&hmcf->settings, threshold,
@@ -239,7 +240,7 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
                    "helix: route job_id=%uL kind=%V cost=%uL scaling=%.2f "
                    "latency_budget_ms=%uL strategy=%s reason=%s cpu_busy=%ui",
                    ctx->id, &ctx->kind->name, ctx->cost,
-                   (double) ctx->scaling, ctx->budget,
+                   ctx->scaling, ctx->budget,
                    helix_strategy_names[ctx->decision.strategy],
                    helix_reason_names[ctx->decision.reason], ctx->busy);
 }
@@ -304,6 +305,11 @@ ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
     if (ngx_helix_job_start(job, r, ngx_http_helix_done) != NGX_OK) {
         return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
+    }
+
+    if (ctx->result == NGX_HTTP_HELIX_REJECTED_DRY_RUN) {
+        ngx_helix_count_dry_run(ngx_helix_exec_slot(exec));
+        ngx_http_helix_log_reject(r, ctx);
     }
 
     ctx->job = job;
@@ -389,17 +395,13 @@ ngx_http_helix_done(ngx_helix_job_t *job)
 static ngx_uint_t
 ngx_http_helix_dry_run(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    ngx_http_helix_loc_conf_t   *hlcf;
-    ngx_http_helix_main_conf_t  *hmcf;
+    ngx_http_helix_loc_conf_t  *hlcf;
 
     hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
 
     if (!hlcf->dry_run) {
         return 0;
     }
-
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
-    ngx_helix_count_dry_run(ngx_helix_exec_slot(hmcf->exec));
 
     ctx->result = NGX_HTTP_HELIX_REJECTED_DRY_RUN;
     ctx->decision.strategy = HELIX_CPU_POOL;
@@ -431,7 +433,7 @@ ngx_http_helix_log_reject(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ngx_log_error(hlcf->log_level, r->connection->log, 0,
                   "helix: job rejected%s, reason \"%s\", kind %V, "
                   "pressure %.2f, busy %ui/%uL (+%ui not logged)",
-                  hlcf->dry_run ? " (dry run)" : "",
+                  ctx->result == NGX_HTTP_HELIX_REJECTED ? "" : " (dry run)",
                   helix_reason_names[ctx->decision.reason], &ctx->kind->name,
                   ctx->pressure, ctx->busy, hmcf->settings.concurrency,
                   hmcf->log_count);
@@ -455,13 +457,11 @@ ngx_http_helix_drop(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     exec = hmcf->exec;
     slot = ngx_helix_exec_slot(exec);
 
-    if (ctx->decision.strategy != HELIX_DROP) {
-        ctx->decision.strategy = HELIX_DROP;
-        ctx->decision.reason = reason;
-        ngx_http_helix_log_reject(r, ctx);
-    }
-
+    ctx->decision.strategy = HELIX_DROP;
+    ctx->decision.reason = reason;
     ctx->result = NGX_HTTP_HELIX_REJECTED;
+
+    ngx_http_helix_log_reject(r, ctx);
 
     ngx_helix_count_dropped(slot, ctx->kind->index, reason);
 

@@ -131,9 +131,9 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       "threshold=\"spawn\"", 0, 0,
       ngx_http_helix_snapshot(spawn_threshold), NULL },
 
-    { "thresholds", "spawn_configured", NULL, NULL, 0, 0,
-      ngx_http_helix_snapshot(spawn_configured),
-      "The spawn threshold before adaptation." },
+    { "thresholds", "spawn_configured", "helix_threshold_cost",
+      "threshold=\"spawn_configured\"", 0, 0,
+      ngx_http_helix_snapshot(spawn_configured), NULL },
 
     { NULL, NULL, NULL, NULL, 0, 0, 0, NULL }
 };

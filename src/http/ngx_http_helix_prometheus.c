@@ -103,8 +103,11 @@ ngx_http_helix_send_prometheus(ngx_http_request_t *r,
 
     ngx_http_helix_expose_scalars(&e);
     ngx_http_helix_expose_books(&e);
+    /* the reasons before it are never those of a drop */
+
     ngx_http_helix_expose_causes(&e, "helix_drop_reasons_total", "reason",
-                                 helix_reason_names, s->counts.dropped,
+                                 &helix_reason_names[HELIX_PRESSURE],
+                                 &s->counts.dropped[HELIX_PRESSURE],
                                  "Jobs refused by the decision, by reason.");
     ngx_http_helix_expose_causes(&e, "helix_invalid_codes_total", "code",
                                  ngx_helix_invalid_names, s->counts.invalid,

@@ -38,10 +38,11 @@ static void ngx_http_helix_write_problem(ngx_http_request_t *r,
 static ngx_int_t ngx_http_helix_send_problem_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, uint64_t retry_after);
 static ngx_int_t ngx_http_helix_job_headers(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx, const char *reason);
+    ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_server_timing(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
-static uint64_t ngx_http_helix_retry_after(ngx_http_request_t *r);
+static uint64_t ngx_http_helix_retry_after(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_has_error_page(ngx_http_request_t *r,
     ngx_uint_t status);
 
@@ -120,7 +121,7 @@ ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         if (!json.overflow) {
             *json.pos++ = '\n';
 
-            if (ngx_http_helix_job_headers(r, ctx, NULL) != NGX_OK) {
+            if (ngx_http_helix_job_headers(r, ctx) != NGX_OK) {
                 return NGX_HTTP_INTERNAL_SERVER_ERROR;
             }
 
@@ -223,7 +224,7 @@ ngx_http_helix_send_reject(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ngx_str_set(&ctx->problem.detail,
                 "nothing was executed, it is safe to try again");
 
-    retry_after = ngx_http_helix_retry_after(r);
+    retry_after = ngx_http_helix_retry_after(r, ctx);
 
     return ngx_http_helix_send_problem_json(r, ctx, retry_after);
 }
@@ -269,7 +270,6 @@ ngx_http_helix_send_problem_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, uint64_t retry_after)
 {
     u_char               *p, *value, *last;
-    const char           *reason;
     helix_json_writer_t   json;
 
     if (ngx_http_helix_has_error_page(r, ctx->problem.status) == NGX_OK) {
@@ -283,18 +283,14 @@ ngx_http_helix_send_problem_json(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    reason = NULL;
-
     helix_json_writer_init(&json, (char *) p, NGX_HTTP_HELIX_PROBLEM_LEN - 1);
 
     helix_json_object(&json);
     ngx_http_helix_write_problem(r, ctx, &json);
 
     if (ctx->decision.strategy == HELIX_DROP) {
-        reason = helix_reason_names[ctx->decision.reason];
-
         helix_json_key(&json, "reason");
-        helix_json_cstring(&json, reason);
+        helix_json_cstring(&json, helix_reason_names[ctx->decision.reason]);
     }
 
     if (retry_after) {
@@ -305,7 +301,7 @@ ngx_http_helix_send_problem_json(ngx_http_request_t *r,
     helix_json_object_end(&json);
     *json.pos++ = '\n';
 
-    if (ngx_http_helix_job_headers(r, ctx, reason) != NGX_OK) {
+    if (ngx_http_helix_job_headers(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -342,7 +338,7 @@ ngx_http_helix_write_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     helix_json_key(json, "title");
     helix_json_cstring(json, problem->title);
     helix_json_key(json, "status");
-    helix_json_u64(json, problem->status);
+    helix_json_u64(json, r->err_status ? r->err_status : problem->status);
     helix_json_key(json, "code");
     helix_json_cstring(json, problem->code);
     helix_json_key(json, "detail");
@@ -423,9 +419,10 @@ ngx_http_helix_write_kinds(ngx_http_request_t *r, helix_json_writer_t *json)
 
 
 static uint64_t
-ngx_http_helix_retry_after(ngx_http_request_t *r)
+ngx_http_helix_retry_after(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    uint64_t                     n;
+    uint64_t                     n, servers;
+    helix_strategy_t             lane;
     ngx_helix_zone_t            *zone;
     ngx_http_helix_loc_conf_t   *hlcf;
     ngx_http_helix_main_conf_t  *hmcf;
@@ -443,22 +440,31 @@ ngx_http_helix_retry_after(ngx_http_request_t *r)
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
     zone = ngx_helix_exec_zone(hmcf->exec);
 
-    n = ngx_helix_tokens_busy(zone)
-        + ngx_helix_waiting(zone, HELIX_CPU_POOL)
-        + ngx_helix_waiting(zone, HELIX_BATCH);
+    /* the lane that had no room; the policy refuses for the pool's sake */
 
-    return helix_retry_after(n, ngx_helix_zone_mean_exec(zone),
-                             hmcf->settings.concurrency, 1,
-                             (uint32_t) ngx_random());
+    lane = (ctx->spec.strategy == HELIX_DROP) ? HELIX_CPU_POOL
+                                              : ctx->spec.strategy;
+
+    n = ngx_helix_waiting(zone, lane);
+
+    if (lane == HELIX_SPAWN) {
+        servers = ngx_helix_zone_workers(zone);
+
+    } else {
+        n += ngx_helix_tokens_busy(zone);
+        servers = hmcf->settings.concurrency;
+    }
+
+    return helix_retry_after(n, ngx_helix_zone_mean_exec(zone, lane), servers,
+                             1, (uint32_t) ngx_random());
 }
 
 
 static ngx_int_t
-ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    const char *reason)
+ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
     u_char                     *id, *last;
-    const char                 *strategy;
+    const char                 *strategy, *reason;
     ngx_http_helix_loc_conf_t  *hlcf;
 
     hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
@@ -504,17 +510,19 @@ ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     }
 
     if (hlcf->headers == NGX_HTTP_HELIX_HEADERS_TIMING) {
-        reason = helix_reason_names[ctx->decision.reason];
 
         if (ngx_http_helix_server_timing(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
+
+    } else if (ctx->decision.strategy != HELIX_DROP) {
+        return NGX_OK;
     }
 
-    return reason ? ngx_http_helix_add_header(r, "X-Helix-Reason",
-                                              (u_char *) reason,
-                                              ngx_strlen(reason))
-                  : NGX_OK;
+    reason = helix_reason_names[ctx->decision.reason];
+
+    return ngx_http_helix_add_header(r, "X-Helix-Reason", (u_char *) reason,
+                                     ngx_strlen(reason));
 }
 
 
@@ -576,27 +584,39 @@ ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
 ngx_int_t
 ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow)
 {
-    static u_char  body[] =
-        "{\"title\":\"Method not allowed\",\"status\":405,"
-        "\"code\":\"MethodNotAllowed\","
-        "\"detail\":\"the Allow header names the methods there are\"}\n";
-
-    if (ngx_http_helix_has_error_page(r, NGX_HTTP_NOT_ALLOWED) == NGX_OK) {
-        return NGX_HTTP_NOT_ALLOWED;
-    }
-
-    if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
-        != NGX_OK
-        || ngx_http_helix_add_header(r, "Allow", (u_char *) allow,
+    if (ngx_http_helix_has_error_page(r, NGX_HTTP_NOT_ALLOWED) != NGX_OK
+        && ngx_http_helix_add_header(r, "Allow", (u_char *) allow,
                                      ngx_strlen(allow))
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_helix_send_body(r, NGX_HTTP_NOT_ALLOWED,
-                                    "application/problem+json", body,
-                                    sizeof(body) - 1);
+    return ngx_http_helix_send_error(r, NGX_HTTP_NOT_ALLOWED,
+                                     "MethodNotAllowed", "Method not allowed",
+                                     "the Allow header names the methods "
+                                     "there are");
+}
+
+
+ngx_int_t
+ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *code, const char *title, const char *detail)
+{
+    ngx_http_helix_ctx_t  *ctx;
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->problem.status = status;
+    ctx->problem.code = code;
+    ctx->problem.title = title;
+    ctx->problem.detail.data = (u_char *) detail;
+    ctx->problem.detail.len = ngx_strlen(detail);
+
+    return ngx_http_helix_send_problem_json(r, ctx, 0);
 }
 
 

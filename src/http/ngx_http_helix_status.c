@@ -30,18 +30,11 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
 {
     ngx_int_t                        rc;
     ngx_http_helix_snapshot_t       *s;
-    ngx_http_helix_main_conf_t      *hmcf;
     ngx_http_helix_status_format_t   format;
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
-    }
-
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
-
-    if (hmcf->exec == NULL) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
@@ -51,7 +44,10 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
     format = ngx_http_helix_status_format(r);
 
     if (format == NGX_HTTP_HELIX_STATUS_NONE) {
-        return NGX_HTTP_NOT_FOUND;
+        return ngx_http_helix_send_error(r, NGX_HTTP_NOT_FOUND, "NotFound",
+                                         "There is nothing at this path",
+                                         "the status location has api/stats, "
+                                         "metrics and health");
     }
 
     s = ngx_http_helix_snapshot(r);

@@ -252,8 +252,7 @@ ngx_http_helix_variable_number(ngx_http_helix_ctx_t *ctx,
         return ctx->kind ? ngx_sprintf(p, "%uL", ctx->cost) : p;
 
     case NGX_HTTP_HELIX_VAR_SCALING:
-        return ctx->kind ? p + helix_number_print((double) ctx->scaling,
-                                                  (char *) p)
+        return ctx->kind ? p + helix_number_print(ctx->scaling, (char *) p)
                          : p;
 
     case NGX_HTTP_HELIX_VAR_BUDGET:
@@ -422,7 +421,7 @@ ngx_http_helix_record_job(helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx)
         helix_json_key(json, "cost");
         helix_json_u64(json, ctx->cost);
         helix_json_key(json, "scaling");
-        helix_json_double(json, (double) ctx->scaling);
+        helix_json_double(json, ctx->scaling);
     }
 
     if (ctx->budget) {
@@ -438,7 +437,8 @@ ngx_http_helix_record_job(helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx)
         helix_json_key(json, "policy");
         helix_json_cstring(json, ctx->policy);
         helix_json_key(json, "pressure");
-        helix_json_fixed(json, (uint64_t) (ctx->pressure * 1000), 3);
+        helix_json_fixed(json, (uint64_t) (ctx->pressure * 1000 + 0.5),
+                         3);
         helix_json_key(json, "busy");
         helix_json_u64(json, ctx->busy);
     }

@@ -1,5 +1,6 @@
 
 #include "helix_policy.h"
+#include "helix_pressure.h"
 
 #include <math.h>
 
@@ -15,7 +16,6 @@
 #define HELIX_NSEC_PER_MSEC      1e6
 
 
-static double helix_clamp01(double value);
 static uint64_t helix_floor(double value);
 
 
@@ -121,19 +121,6 @@ helix_retry_after(uint64_t waiting, uint64_t mean, uint64_t concurrency,
     /* 0 would invite the client back at once */
 
     return (wait < 1.0) ? 1 : (uint64_t) wait;
-}
-
-
-static double
-helix_clamp01(double value)
-{
-    /* written so that NaN is 0 */
-
-    if (!(value > 0)) {
-        return 0;
-    }
-
-    return (value < 1) ? value : 1;
 }
 
 

@@ -76,14 +76,15 @@ ngx_helix_count_times(ngx_helix_slot_t *slot, ngx_uint_t kind,
 
 
 void
-ngx_helix_count_held(ngx_helix_slot_t *slot, uint64_t ns)
+ngx_helix_count_exec(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    uint64_t ns)
 {
     uint64_t  mean;
 
-    mean = slot->mean_exec;
+    mean = slot->mean_exec[lane];
     mean = (mean == 0) ? ns : mean - mean / 16 + ns / 16;
 
-    ngx_helix_set(&slot->mean_exec, ngx_max(mean, 1));
+    ngx_helix_set(&slot->mean_exec[lane], ngx_max(mean, 1));
 }
 
 
@@ -248,7 +249,7 @@ ngx_helix_zone_pressure(ngx_helix_zone_t *zone, uint64_t now,
 
 
 uint64_t
-ngx_helix_zone_mean_exec(ngx_helix_zone_t *zone)
+ngx_helix_zone_mean_exec(ngx_helix_zone_t *zone, helix_strategy_t lane)
 {
     uint64_t           n, mean, sum;
     ngx_uint_t         i;
@@ -264,13 +265,28 @@ ngx_helix_zone_mean_exec(ngx_helix_zone_t *zone)
             break;
         }
 
-        mean = ngx_helix_get(&slot->mean_exec);
+        mean = ngx_helix_get(&slot->mean_exec[lane]);
 
-        if (mean) {
+        if (mean && ngx_helix_get(&slot->owner)) {
             sum += mean;
             n++;
         }
     }
 
     return n ? sum / n : 0;
+}
+
+
+ngx_uint_t
+ngx_helix_zone_workers(ngx_helix_zone_t *zone)
+{
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        n += (ngx_helix_get(&zone->slots[i].owner) != 0);
+    }
+
+    return n;
 }

@@ -16,7 +16,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     2
+#define NGX_HELIX_LAYOUT     3
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -33,7 +33,7 @@
 struct ngx_helix_slot_s {
     ngx_helix_process_t       owner ngx_helix_aligned;   /* 0: free */
     uint64_t                  used;                      /* ever claimed */
-    uint64_t                  mean_exec;                 /* ns */
+    uint64_t                  mean_exec[NGX_HELIX_LANES];  /* ns */
     helix_pressure_t          pressure;
 
     /* pool threads leave too */
@@ -73,7 +73,7 @@ struct ngx_helix_zone_s {
 };
 
 
-/* The slot + 1 in its zone; NGX_HELIX_SLOTS + 1 for a private one. */
+/* The slot's index + 1. */
 uint8_t ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 
 /* Frees the tokens that a dead process held. */

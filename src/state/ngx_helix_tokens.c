@@ -5,10 +5,6 @@
 uint8_t
 ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
 {
-    if (slot < zone->slots || slot >= zone->slots + NGX_HELIX_SLOTS) {
-        return NGX_HELIX_SLOTS + 1;
-    }
-
     return (uint8_t) (slot - zone->slots + 1);
 }
 
@@ -106,17 +102,9 @@ ngx_int_t
 ngx_helix_wait_enter(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
     helix_strategy_t lane, uint64_t limit)
 {
-    uint64_t  n;
+    (void) __atomic_add_fetch(&slot->waiting[lane], 1, __ATOMIC_SEQ_CST);
 
-    n = __atomic_add_fetch(&slot->waiting[lane], 1, __ATOMIC_SEQ_CST);
-
-    if (ngx_helix_slot_number(zone, slot) <= NGX_HELIX_SLOTS) {
-        n = 0;
-    }
-
-    /* n: a private slot is not among those that are summed */
-
-    if (n + ngx_helix_waiting(zone, lane) > limit) {
+    if (ngx_helix_waiting(zone, lane) > limit) {
         ngx_helix_wait_leave(slot, lane, 1);
         return NGX_BUSY;
     }

@@ -9,9 +9,6 @@ static ngx_uint_t ngx_helix_slot_reap(ngx_helix_zone_t *zone,
     ngx_helix_process_t self, ngx_log_t *log);
 
 
-static ngx_helix_slot_t  *ngx_helix_private_slot;
-
-
 size_t
 ngx_helix_zone_size(void)
 {
@@ -53,8 +50,6 @@ ngx_helix_zone_init(ngx_shm_zone_t *shm_zone, ngx_helix_zone_t *old)
             return NULL;
         }
 
-        (void) ngx_atomic_fetch_add((ngx_atomic_t *) &old->generation, 1);
-
         return old;
     }
 
@@ -72,7 +67,6 @@ ngx_helix_zone_init(ngx_shm_zone_t *shm_zone, ngx_helix_zone_t *old)
     zone->layout = NGX_HELIX_LAYOUT;
     zone->size = sizeof(ngx_helix_zone_t);
     zone->epoch = (uint64_t) tp->sec * 1000 + tp->msec;
-    zone->generation = 1;
     zone->magic = NGX_HELIX_MAGIC;
 
     shpool->data = zone;
@@ -132,6 +126,17 @@ ngx_helix_zone_epoch(ngx_helix_zone_t *zone)
 
 
 uint64_t
+ngx_helix_zone_begin(ngx_helix_zone_t *zone, uint64_t threshold)
+{
+    if (ngx_helix_get(&zone->adapted_from) != threshold) {
+        ngx_helix_zone_set_threshold(zone, threshold, threshold);
+    }
+
+    return __atomic_add_fetch(&zone->generation, 1, __ATOMIC_RELAXED);
+}
+
+
+uint64_t
 ngx_helix_zone_generation(ngx_helix_zone_t *zone)
 {
     return ngx_helix_get(&zone->generation);
@@ -142,6 +147,17 @@ uint64_t
 ngx_helix_zone_crashes(ngx_helix_zone_t *zone)
 {
     return ngx_helix_get(&zone->crashes);
+}
+
+
+uint64_t
+ngx_helix_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 
@@ -179,22 +195,7 @@ ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
         }
     }
 
-    ngx_log_error(NGX_LOG_WARN, log, 0,
-                  "helix: all %d process slots are taken, "
-                  "the jobs of this worker are not counted", NGX_HELIX_SLOTS);
-
-    if (ngx_helix_private_slot == NULL) {
-        slot = ngx_memalign(NGX_HELIX_LINE, sizeof(ngx_helix_slot_t), log);
-        if (slot == NULL) {
-            return NULL;
-        }
-
-        ngx_memzero(slot, sizeof(ngx_helix_slot_t));
-        slot->owner = self;
-        ngx_helix_private_slot = slot;
-    }
-
-    return ngx_helix_private_slot;
+    return NULL;
 }
 
 
@@ -203,12 +204,6 @@ ngx_helix_slot_release(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
 {
     uint8_t     number;
     ngx_uint_t  i;
-
-    if (slot == ngx_helix_private_slot) {
-        ngx_free(slot);
-        ngx_helix_private_slot = NULL;
-        return;
-    }
 
     number = ngx_helix_slot_number(zone, slot);
 
@@ -252,13 +247,10 @@ ngx_helix_zone_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
 static ngx_uint_t
 ngx_helix_zone_elect(ngx_helix_zone_t *zone, ngx_helix_slot_t *self)
 {
-    uint8_t          number;
-    uint64_t         now, seen;
-    struct timespec  ts;
+    uint8_t   number;
+    uint64_t  now, seen;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    now = (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    now = ngx_helix_now() / 1000000;
     seen = ngx_helix_get(&zone->elected);
     number = ngx_helix_slot_number(zone, self);
 

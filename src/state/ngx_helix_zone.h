@@ -4,7 +4,7 @@
  * processors.
  *
  * One allocation of fixed layout, made when the zone is created and kept over
- * reloads: 64 process slots, 32 kinds, 64 tokens; pages that nobody touched
+ * reloads: 128 process slots, 32 kinds, 64 tokens; pages that nobody touched
  * cost nothing.  No lock, no slab call and no pointer in it at run time.
  *
  * A slot belongs to one process at a time and only that process writes its
@@ -28,7 +28,7 @@
 #include "helix_strategy.h"
 
 
-#define NGX_HELIX_SLOTS        64
+#define NGX_HELIX_SLOTS        128
 #define NGX_HELIX_KINDS        32
 #define NGX_HELIX_NO_KIND      NGX_HELIX_KINDS    /* kind missing or unknown */
 #define NGX_HELIX_TOKENS       64
@@ -94,6 +94,9 @@ typedef enum {
 } ngx_helix_hist_kind_t;
 
 
+uint64_t ngx_helix_now(void);        /* ns, monotonic; any thread */
+
+
 typedef struct ngx_helix_zone_s  ngx_helix_zone_t;
 typedef struct ngx_helix_slot_s  ngx_helix_slot_t;
 
@@ -122,12 +125,15 @@ const char *ngx_helix_zone_kind_name(ngx_helix_zone_t *zone, ngx_uint_t kind);
 uint64_t ngx_helix_zone_epoch(ngx_helix_zone_t *zone);       /* Unix ms */
 uint64_t ngx_helix_zone_generation(ngx_helix_zone_t *zone);
 
+/* A new configuration with this spawn threshold goes into force; its
+   generation.  Master, when nothing can fail any more. */
+uint64_t ngx_helix_zone_begin(ngx_helix_zone_t *zone, uint64_t threshold);
+
 
 /*
- * A slot for this process; never fails: when all are taken it is a private one
- * that nobody sums, and the log says so.  Releasing it leaves nothing in
- * flight: the caller has ended its jobs.  If threads still hold tokens it is
- * left to the reaper, who comes when they have ended.
+ * A slot for this process; NULL when all are taken: then it must not run jobs,
+ * and may ask again.  Releasing it leaves nothing in flight: the caller has
+ * ended its jobs.
  */
 ngx_helix_slot_t *ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log);
 void ngx_helix_slot_release(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
@@ -219,9 +225,15 @@ void ngx_helix_zone_hist(ngx_helix_zone_t *zone, ngx_helix_hist_kind_t which,
 void ngx_helix_zone_pressure(ngx_helix_zone_t *zone, uint64_t now,
     helix_pressure_t *sum);
 
-/* Mean time a pool thread is held by a job, ns, recent; 0: not known. */
-uint64_t ngx_helix_zone_mean_exec(ngx_helix_zone_t *zone);
-void ngx_helix_count_held(ngx_helix_slot_t *slot, uint64_t ns);
+/* Mean time that a job of a lane computes, ns, recent, of the live processes;
+   0: not known. */
+uint64_t ngx_helix_zone_mean_exec(ngx_helix_zone_t *zone,
+    helix_strategy_t lane);
+void ngx_helix_count_exec(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    uint64_t ns);
+
+/* Processes that have a slot. */
+ngx_uint_t ngx_helix_zone_workers(ngx_helix_zone_t *zone);
 
 /* Slots in use; returns their number, at most NGX_HELIX_SLOTS. */
 ngx_uint_t ngx_helix_zone_slots(ngx_helix_zone_t *zone,
