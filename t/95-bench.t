@@ -1,0 +1,62 @@
+#!/usr/bin/env perl
+
+# Every benchmark runs and prints its rows; figures are not looked at, but for
+# what must hold on any machine.
+
+use strict;
+use warnings;
+
+use FindBin;
+
+use Test::More;
+
+my $root = "$FindBin::Bin/..";
+
+plan skip_all => 'the benchmarks run on Debian\'s nginx'
+    if defined $ENV{TEST_NGINX_MODULE} && $ENV{TEST_NGINX_MODULE} eq '';
+plan skip_all => 'under valgrind' if $ENV{TEST_WRAP};
+
+sub bench {
+    my ($name) = @_;
+
+    delete local @ENV{qw(TEST_NGINX_BINARY TEST_NGINX_MODULE)};
+
+    my $out = `$root/t/bench/run $name --quick 2>&1`;
+
+    is($?, 0, $name) or diag($out);
+
+    return $out;
+}
+
+my $out = bench('kinds');
+
+my ($gain) = $out =~ /^hashmix batch of 8 \/ singles, \d+ iterations\s+([\d.]+) x/m;
+cmp_ok($gain // 0, '>=', 4, 'kinds: a batch of hashmix shares work');
+
+($gain) = $out =~ /^primecount batch of 8 \/ singles, n 250000\s+([\d.]+) x/m;
+cmp_ok($gain // 0, '>=', 3, 'kinds: a batch of primecount shares work');
+
+$out = bench('decision');
+like($out, qr/^$_\s+[\d.]+\s+[\d.]+$/m, "decision: $_")
+    for 'decision, as in a request', 'accounting of a completed job',
+        'choose_strategy/inline', 'router/submit_inline, cost 100';
+
+$out = bench('paths');
+like($out, qr/^inline\s+\d+\s+[\d.]+ of return 200$/m, 'paths: inline');
+like($out, qr/^pool, 20 ns jobs\s+[\d.]+ of Lua$/m, 'paths: pool');
+
+$out = bench('reject');
+like($out, qr/^a dropped job\s+\d+ ns$/m, 'reject: a dropped job');
+
+$out = bench('canary');
+like($out, qr/^$_\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+/m, "canary: $_")
+    for qw(idle pool lua);
+
+$out = bench('footprint');
+like($out, qr/^CPU of GET \/helix\/metrics\s+\d+ us/m, 'footprint: a scrape');
+
+$out = bench('sweep');
+is(() = $out =~ /^\s+\d+\s+\d+\s+\d+\s+[\d.]+\s+[\d.]+   \w/mg, 7,
+   'sweep: seven rows');
+
+done_testing;

@@ -1,0 +1,293 @@
+
+/*
+ * t/bench/decision: what a decision and its accounting cost, in nanoseconds,
+ * and the rows of the ancestor's benchmark.  "t/bench/run decision" builds and
+ * runs it: the pure rooms and src/state with nginx's headers; what these need
+ * of nginx stands at the end.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "helix_kinds.h"
+#include "helix_policy.h"
+#include "ngx_helix_layout.h"
+
+
+#define ROUNDS  20000
+#define BLOCK   64
+
+
+typedef struct {
+    const char          *name;
+    void               (*run)(void);
+} row_t;
+
+
+static ngx_helix_zone_t   *zone;
+static ngx_helix_slot_t   *slot;
+static helix_settings_t    settings;
+static volatile uint64_t   sink;
+static uint64_t            clock_ms;
+static uint64_t            state[4096];
+
+
+static uint64_t
+now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+static void
+decide(uint64_t cost, float scaling, uint64_t busy)
+{
+    helix_decision_t    d;
+    helix_policy_job_t  job = { cost, scaling, true };
+
+    d = helix_threshold_decide(&settings, settings.spawn_threshold, busy,
+                               &job);
+    sink += d.strategy;
+}
+
+
+static void row_inline(void)   { decide(1000, 0.1f, 0); }
+static void row_drop(void)     { decide(1000, 0.1f, 7); }
+static void row_batch(void)    { decide(100000, 0.9f, 0); }
+static void row_cpu_pool(void) { decide(100000, 0.1f, 0); }
+
+
+/* as ngx_http_helix_decide() does it */
+
+static void
+row_decision(void)
+{
+    helix_decision_t    d;
+    helix_policy_job_t  job = { 1000, 0.1f, true };
+
+    d = helix_threshold_decide(&settings,
+                               ngx_helix_zone_threshold(zone, 60000),
+                               ngx_helix_tokens_busy(zone), &job);
+    sink += d.strategy;
+}
+
+
+/* as the end of a completed job does it */
+
+static void
+row_accounting(void)
+{
+    ngx_helix_count_admitted(slot, 0, HELIX_INLINE);
+    ngx_helix_count_ended(slot, 0, HELIX_INLINE, NGX_HELIX_COMPLETED, 0);
+    ngx_helix_count_times(slot, 0, HELIX_INLINE, 1200, 18000 + (sink & 1023),
+                          21000);
+    helix_pressure_record(ngx_helix_slot_pressure(slot), 0.15, clock_ms++ / 50,
+                          (double) ngx_helix_tokens_busy(zone) / 8, false,
+                          0.01);
+    sink++;
+}
+
+
+static void
+row_drop_accounting(void)
+{
+    ngx_helix_count_dropped(slot, 0, HELIX_PRESSURE);
+    helix_pressure_record(ngx_helix_slot_pressure(slot), 0.15, clock_ms++ / 50,
+                          0.9, true, 1.0);
+}
+
+
+static void
+row_token(void)
+{
+    ngx_helix_token_release(zone, ngx_helix_token_take(zone, slot));
+}
+
+
+static void
+row_waiting(void)
+{
+    (void) ngx_helix_wait_enter(zone, slot, HELIX_CPU_POOL, 512);
+    ngx_helix_wait_leave(slot, HELIX_CPU_POOL, 1);
+}
+
+
+static int
+never(const helix_control_t *ctl)
+{
+    (void) ctl;
+    return 0;
+}
+
+
+static void
+take(helix_output_t *out, uint64_t value)
+{
+    (void) out;
+    sink += value;
+}
+
+
+static void
+kernel(const helix_kind_t *kind, uint64_t cost)
+{
+    uint64_t         inputs[5] = { 1, 2, 3, 4, 5 };
+    helix_args_t     args = { sizeof(args), 5, inputs, 0, cost };
+    helix_plan_t     plan = { sizeof(plan), 0, 0, "" };
+    helix_output_t   out = { sizeof(out), take, NULL };
+    helix_control_t  ctl = { sizeof(ctl), never };
+
+    (void) kind->plan(&args, &plan);
+    kind->start(state, &args);
+    (void) kind->step(state, &ctl);
+    kind->finish(state, &out);
+}
+
+
+static void row_hashmix_1000(void)  { kernel(&helix_kind_hashmix, 1000); }
+static void row_hashmix_60000(void) { kernel(&helix_kind_hashmix, 60000); }
+static void row_prime_10000(void)   { kernel(&helix_kind_primecount, 10000); }
+
+
+static void
+row_submit_inline(void)
+{
+    row_decision();
+    kernel(&helix_kind_hashmix, 100);
+    row_accounting();
+}
+
+
+static const row_t  rows[] = {
+    { "decision, as in a request", row_decision },
+    { "accounting of a completed job", row_accounting },
+    { "accounting of a dropped job", row_drop_accounting },
+    { "token, take and release", row_token },
+    { "place to wait, enter and leave", row_waiting },
+    { NULL, NULL },
+    { "choose_strategy/inline", row_inline },
+    { "choose_strategy/drop", row_drop },
+    { "choose_strategy/batch", row_batch },
+    { "choose_strategy/cpu_pool", row_cpu_pool },
+    { "hashmix/cost_1000", row_hashmix_1000 },
+    { "hashmix/cost_60000", row_hashmix_60000 },
+    { "primecount/cost_10000", row_prime_10000 },
+    { "router/submit_inline, cost 100", row_submit_inline }
+};
+
+
+static int
+compare(const void *a, const void *b)
+{
+    double  x = *(const double *) a, y = *(const double *) b;
+
+    return (x > y) - (x < y);
+}
+
+
+static void
+measure(const row_t *row)
+{
+    uint64_t       started;
+    ngx_uint_t     i, k, n;
+    static double  ns[ROUNDS];
+
+    n = (row->run == row_prime_10000) ? ROUNDS / 50 : ROUNDS;
+
+    for (i = 0; i < n; i++) {
+        started = now();
+
+        for (k = 0; k < BLOCK; k++) {
+            row->run();
+        }
+
+        ns[i] = (double) (now() - started) / BLOCK;
+    }
+
+    qsort(ns, n, sizeof(double), compare);
+
+    printf("%-34s %9.1f %9.1f\n", row->name, ns[n / 2], ns[n * 99 / 100]);
+}
+
+
+int
+main(void)
+{
+    ngx_uint_t  i;
+
+    zone = aligned_alloc(NGX_HELIX_LINE,
+                         ngx_align(sizeof(ngx_helix_zone_t), NGX_HELIX_LINE));
+    ngx_memzero(zone, sizeof(ngx_helix_zone_t));
+
+    ngx_pid = getpid();
+    helix_settings_init(&settings);
+    helix_settings_resolve(&settings, false);
+
+    ngx_helix_zone_limit(zone, 1, 8);
+    slot = ngx_helix_slot_claim(zone, NULL);
+
+    printf("ns, averages over %d calls          %9s %9s\n", BLOCK, "p50",
+           "p99");
+
+    for (i = 0; i < sizeof(rows) / sizeof(row_t); i++) {
+        if (rows[i].name) {
+            measure(&rows[i]);
+
+        } else {
+            printf("\nthe ancestor's rows\n");
+        }
+    }
+
+    return 0;
+}
+
+
+/* what src/state wants of nginx */
+
+volatile ngx_time_t  *ngx_cached_time;
+ngx_pid_t             ngx_pid;
+ngx_uint_t            ngx_pagesize = 4096;
+ngx_int_t             ngx_ncpu = 1;
+ngx_uint_t            ngx_exiting;
+volatile ngx_msec_t   ngx_current_msec;
+
+
+void
+ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
+    const char *fmt, ...)
+{
+}
+
+
+void *
+ngx_slab_alloc(ngx_slab_pool_t *pool, size_t size)
+{
+    return NULL;
+}
+
+
+void *
+ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
+{
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_atoi(u_char *line, size_t n)
+{
+    return NGX_ERROR;
+}
+
+
+/* "/proc/PID/stat" is all it is asked for */
+
+u_char * ngx_cdecl
+ngx_snprintf(u_char *buf, size_t max, const char *fmt, ...)
+{
+    return buf + snprintf((char *) buf, max, "/proc/%d/stat", (int) ngx_pid);
+}
