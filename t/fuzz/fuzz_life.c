@@ -721,6 +721,34 @@ deliver(worker_t *worker)
 }
 
 
+/* What nginx does at the end of a turn of the event loop: the pool of the
+   worker is all that posts there.  A dead worker's event is dropped. */
+
+static void
+end_turn(worker_t *worker)
+{
+    ngx_event_t  *ev;
+    ngx_queue_t  *q;
+
+    for (q = ngx_queue_head(&ngx_posted_events);
+         q != ngx_queue_sentinel(&ngx_posted_events);
+         q = ngx_queue_next(q))
+    {
+        ev = ngx_queue_data(q, ngx_event_t, queue);
+
+        if (ev->data == worker->exec->pool) {
+            ngx_delete_posted_event(ev);
+
+            if (worker->alive) {
+                ev->handler(ev);
+            }
+
+            return;
+        }
+    }
+}
+
+
 static void
 spawn_turn(worker_t *worker)
 {
@@ -775,7 +803,9 @@ start_worker(worker_t *worker)
 
     generation = ngx_helix_zone_generation(zone);
     FUZZ_ASSERT(ngx_helix_zone_init(&shm_zone, zone) == zone);
-    FUZZ_ASSERT(ngx_helix_zone_generation(zone) == generation + 1);
+    FUZZ_ASSERT(ngx_helix_zone_generation(zone) == generation);
+    FUZZ_ASSERT(ngx_helix_zone_begin(zone, worker->settings.spawn_threshold)
+                == generation + 1);
 
     worker->exec = ngx_helix_exec_create(&worker->cycle, &worker->settings,
                                          zone, generation + 1,
@@ -902,6 +932,7 @@ bury(worker_t *worker)
         ngx_delete_posted_event(&worker->exec->spawn.event);
     }
 
+    end_turn(worker);
     release_worker(worker);
 }
 
@@ -1002,6 +1033,10 @@ event(void)
     default:
         worker->busy = 0;
         kill_worker(worker);
+    }
+
+    if (worker->alive) {
+        end_turn(worker);
     }
 
     worker->busy = 0;
@@ -1187,6 +1222,7 @@ drain(worker_t *worker)
         now += MS;
         ngx_current_msec = (ngx_msec_t) (now / MS);
         ngx_event_expire_timers();
+        end_turn(worker);
     }
 
     while (worker->ntasks) {
