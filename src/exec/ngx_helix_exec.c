@@ -235,18 +235,18 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     ngx_helix_count_admitted(exec->slot, spec->kind_index, HELIX_INLINE);
 
     started = ngx_helix_now();
+    ended = started;
 
     until = spec->received + spec->timeout * 1000000ULL;
     stopped = 0;
 
     do {
-        ended = ngx_helix_now();
-
         ngx_helix_control_init(&control,
                                ngx_min(until, ended + NGX_HELIX_SLICE_INLINE),
                                NULL);
 
         rc = spec->kind->step(state, &control.control);
+        ended = ngx_helix_now();
 
         if (rc != HELIX_AGAIN) {
             break;
@@ -254,9 +254,7 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
 
         stopped = ngx_helix_exec_stopped();
 
-    } while (!stopped && ngx_helix_now() < until);
-
-    ended = ngx_helix_now();
+    } while (!stopped && ended < until);
 
     /* timers and logs reckon from the cached time, which stood still */
 
