@@ -6,6 +6,9 @@
     get PATH [N]       opens N streams, says "open" and their numbers
     reset [STREAM...]  RST_STREAM, of all open ones if none is given
     burst PATH N       N times HEADERS and RST_STREAM at once
+    split PATH BODY    POSTs the body once for each place to cut it in two DATA
+                       frames, the second only when the first was taken; says
+                       "split" and the different answers, status and body
     answer STREAM      waits; says "answer STREAM STATUS" or "answer STREAM
                        reset", "answer STREAM closed"
     goaway             GOAWAY, the connection stays
@@ -36,6 +39,8 @@ class Client:
             h2.config.H2Configuration(header_encoding='utf-8'))
         self.h2.initiate_connection()
         self.statuses = {}
+        self.bodies = {}
+        self.pongs = 0
         self.ended = {}
         self.open = []
         self.flush()
@@ -58,7 +63,11 @@ class Client:
             if isinstance(event, h2.events.ResponseReceived):
                 self.statuses[stream] = dict(event.headers)[':status']
 
+            elif isinstance(event, h2.events.PingAckReceived):
+                self.pongs += 1
+
             elif isinstance(event, h2.events.DataReceived):
+                self.bodies[stream] = self.bodies.get(stream, b'') + event.data
                 self.h2.acknowledge_received_data(
                     event.flow_controlled_length, stream)
 
@@ -99,6 +108,34 @@ class Client:
             self.h2.reset_stream(self.headers(path), 8)
         self.flush()
         return 'ok'
+
+    def split(self, path, body):
+        answers = set()
+
+        for cut in range(len(body) + 1):
+            stream = self.h2.get_next_available_stream_id()
+            self.h2.send_headers(stream, [
+                (':method', 'POST'), (':scheme', 'http'),
+                (':authority', 'localhost'), (':path', path),
+                ('content-type', 'application/json'),
+            ])
+            self.h2.send_data(stream, body[:cut].encode())
+            self.h2.ping(b'taken???')
+            self.flush()
+
+            pongs = self.pongs
+            while self.pongs == pongs:
+                if not self.read():
+                    return 'split closed'
+
+            self.h2.send_data(stream, body[cut:].encode(), end_stream=True)
+            self.flush()
+            self.answer(str(stream))
+            answers.add((self.ended[stream],
+                         self.bodies.pop(stream, b'').split(b',"queue_ms"')[0]))
+
+        return ' '.join(['split'] + [f'{status} {text.decode().strip()}'
+                                     for status, text in sorted(answers)])
 
     def answer(self, stream):
         while int(stream) not in self.ended:
