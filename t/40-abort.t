@@ -459,6 +459,10 @@ sub h2_rapid_reset {
     my $burst = "burst /cpu_pool?inputs=1&compute_cost=@{[FOREVER]} 1000";
     my $first = occupy();
 
+    # since 1.25.3 nginx itself closes the connection after a while
+
+    my $all = ($minor // 99) < 26 ? 1000 : 100;
+
     mark();
 
     my $say = h2_client();
@@ -466,11 +470,11 @@ sub h2_rapid_reset {
     is($say->($burst), 'ok', 'rapid reset');
 
     my $s = until_true('rapid reset: all have ended',
-                       sub { since($_[0], 'received') == 1000
+                       sub { since($_[0], 'received') >= $all
                              && $_[0]{in_flight} == 1 });
 
     is(waiting($s, 'cpu_pool'), 0, 'rapid reset: no place is taken');
-    is(since($s, 'cancelled') + since($s, 'dropped'), 1000,
+    is(since($s, 'cancelled') + since($s, 'dropped'), since($s, 'received'),
        'rapid reset: all are accounted for');
     is(busy($s), 1, 'rapid reset: another job keeps its token');
 
@@ -489,7 +493,7 @@ sub h2_rapid_reset {
 
     until_true('rapid reset of running jobs: all have ended', sub {
         $most = busy($_[0]) if busy($_[0]) > $most;
-        return since($_[0], 'received') == 1000 && idle($_[0]);
+        return since($_[0], 'received') >= $all && idle($_[0]);
     });
 
     cmp_ok($most, '<=', 1, 'rapid reset of running jobs: one at a time');
