@@ -24,5 +24,9 @@ const char *const  helix_reason_names[HELIX_REASONS + 1] = {
     "queue_full",
     "memory",
     "no_slot",
+    "infeasible",
+    "share",
+    "too_big",
+    "explored",
     NULL
 };

@@ -30,6 +30,10 @@ typedef enum {
     HELIX_QUEUE_FULL,         /* drop: no place to wait */
     HELIX_MEMORY,             /* drop: no memory for the job */
     HELIX_NO_SLOT,            /* drop: the worker has no place in the zone */
+    HELIX_INFEASIBLE,         /* drop: it, or an admitted job, would be late */
+    HELIX_SHARE,              /* drop: the kind has had its share */
+    HELIX_TOO_BIG,            /* drop: late even if nothing else ran */
+    HELIX_EXPLORED,           /* cpu_pool: to see what it really costs */
     HELIX_REASONS
 } helix_reason_t;
 

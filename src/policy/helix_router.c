@@ -1,0 +1,794 @@
+
+#include "helix_router.h"
+
+#include <math.h>
+#include <string.h>
+
+
+#define HELIX_INLINE_START    100000.0     /* ns */
+#define HELIX_INLINE_MIN      12000.0      /* twice what a thread costs */
+#define HELIX_INLINE_MAX      250000.0     /* half a turn's */
+#define HELIX_TURN_SHARE      0.01         /* of the turns may be long */
+
+#define HELIX_MARGIN_START    1.0
+#define HELIX_MARGIN_MIN      0.5
+#define HELIX_MARGIN_MAX      3.5
+#define HELIX_MARGIN_WASTE    0.01
+#define HELIX_MARGIN_UP       0.15
+#define HELIX_MARGIN_DOWN     0.01
+
+#define HELIX_EFFICIENCY_GAIN 0.3          /* a tick of full work */
+#define HELIX_EFFICIENCY_REST 0.01         /* a tick without any, towards 1 */
+#define HELIX_EFFICIENCY_MIN  0.05
+
+#define HELIX_LAG_GAIN        0.125        /* as TCP's, RFC 6298 */
+#define HELIX_SPREAD_GAIN     0.25
+#define HELIX_LAG_SPREADS     4
+#define HELIX_LAG_MAX         10e6         /* ns */
+
+#define HELIX_SHARE_BACKLOG   15e6         /* ns of work: below it shares do
+                                              not bind */
+#define HELIX_SHARE_DEPTH     50e6         /* ns of a share */
+
+#define HELIX_PROBE           1000000000   /* ns */
+
+#define HELIX_SCALING_BATCH   0.70f
+
+#define HELIX_RETRY_MIN       1.0          /* ms */
+#define HELIX_RETRY_MAX       50000.0      /* ms, before the jitter */
+
+#define HELIX_NSEC_PER_MSEC   1e6
+
+#define helix_get(p)          __atomic_load_n(p, __ATOMIC_RELAXED)
+#define helix_add(p, v)                                                       \
+    __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (v),           \
+                     __ATOMIC_RELAXED)
+
+
+static void helix_router_samples(helix_router_t *router,
+    const helix_report_t *const *reports, const bool *alive, uint32_t n);
+static void helix_router_efficiency(helix_router_t *router,
+    const helix_report_t *const *reports, uint32_t n);
+static void helix_router_window(helix_router_t *router,
+    const helix_report_t *const *reports, uint32_t n, uint64_t elapsed);
+static void helix_router_margin(helix_router_t *router, uint64_t spent,
+    uint64_t wasted);
+static void helix_router_limit(helix_router_t *router, uint64_t elapsed);
+static void helix_router_shares(helix_router_t *router,
+    const uint64_t *offered, uint64_t elapsed);
+static double helix_router_level(const double *offered, uint32_t n,
+    double capacity);
+static void helix_router_loop(const helix_router_t *router,
+    const helix_router_view_t *view, helix_verdict_t *v);
+static bool helix_router_pool(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    helix_verdict_t *v);
+static bool helix_router_batch(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    helix_verdict_t *v);
+static bool helix_router_too_big(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_verdict_t *v);
+static helix_lane_verdict_t helix_router_try(const helix_router_t *router,
+    const helix_router_view_t *view, helix_verdict_t *v, uint64_t delay,
+    helix_strategy_t lane);
+
+
+const char *const  helix_lane_verdicts[HELIX_LANE_VERDICTS + 1] = {
+    "chosen",
+    "not needed",
+    "too long for the event loop",
+    "enough in this turn of the event loop",
+    "would be late",
+    "would make admitted jobs late",
+    "the kind has had its share",
+    "cannot be batched",
+    "a thread is free",
+    NULL
+};
+
+
+void
+helix_router_init(helix_router_t *router, const helix_settings_t *settings,
+    helix_report_t *report, const double *unit, uint32_t nkinds, double cpus,
+    uint64_t now)
+{
+    uint32_t  i;
+
+    memset(router, 0, sizeof(helix_router_t));
+
+    router->settings = settings;
+    router->report = report;
+    router->nkinds = nkinds;
+    router->workers = 1;
+    router->cpus = cpus;
+
+    router->margin = HELIX_MARGIN_START;
+    router->efficiency = 1;
+    router->limit = HELIX_INLINE_START;
+    router->ticked = now;
+    router->windowed = now;
+
+    for (i = 0; i < nkinds; i++) {
+        router->unit[i] = unit[i];
+        router->fits[i] = helix_fit(&(helix_samples_t) { 0 }, unit[i]);
+    }
+}
+
+
+double
+helix_router_capacity(const helix_router_t *router)
+{
+    double  capacity;
+
+    capacity = (double) router->settings->concurrency * router->efficiency;
+
+    return (capacity < router->cpus) ? capacity : router->cpus;
+}
+
+
+void
+helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
+    const bool *alive, uint32_t n, uint64_t now)
+{
+    double    elapsed;
+    uint32_t  i;
+
+    elapsed = (double) (now - router->ticked);
+    router->ticked = now;
+
+    helix_router_samples(router, reports, alive, n);
+    helix_router_efficiency(router, reports, n);
+
+    memset(router->others.bits, 0, sizeof(router->others.bits));
+    router->workers = 0;
+
+    for (i = 0; i < n; i++) {
+        router->workers += alive[i];
+
+        if (alive[i] && reports[i] != router->report) {
+            helix_backlog_merge(&router->others, &reports[i]->backlog);
+        }
+    }
+
+    router->queued = helix_backlog_work(&router->others)
+                     + helix_backlog_work(&router->report->backlog);
+
+    for (i = 0; i < router->nkinds; i++) {
+        router->credit[i] = fmin(router->credit[i]
+                                 + router->share[i] * elapsed,
+                                 router->share[i] * HELIX_SHARE_DEPTH);
+    }
+
+    if (now - router->windowed >= HELIX_ROUTER_WINDOW) {
+        helix_router_window(router, reports, n, now - router->windowed);
+        router->windowed = now;
+    }
+}
+
+
+static void
+helix_router_samples(helix_router_t *router,
+    const helix_report_t *const *reports, const bool *alive, uint32_t n)
+{
+    uint32_t         i, k;
+    helix_samples_t  sum;
+
+    if (router->without & HELIX_WITHOUT_LEARNING) {
+        return;
+    }
+
+    for (k = 0; k < router->nkinds; k++) {
+        memset(&sum, 0, sizeof(helix_samples_t));
+
+        for (i = 0; i < n; i++) {
+            if (alive[i]) {
+                helix_samples_merge(&sum, &reports[i]->samples[k]);
+            }
+        }
+
+        for (i = 0; sum.n < HELIX_ROUTER_FEW && i < n; i++) {
+            if (!alive[i]) {
+                helix_samples_merge(&sum, &reports[i]->samples[k]);
+            }
+        }
+
+        router->fits[k] = helix_fit(&sum, router->unit[k]);
+    }
+}
+
+
+static void
+helix_router_efficiency(helix_router_t *router,
+    const helix_report_t *const *reports, uint32_t n)
+{
+    double    ratio, gain, full;
+    uint32_t  i;
+    uint64_t  cpu, wall;
+
+    cpu = 0;
+    wall = 0;
+
+    for (i = 0; i < n; i++) {
+        cpu += helix_get(&reports[i]->cpu);
+        wall += helix_get(&reports[i]->wall);
+    }
+
+    cpu -= router->cpu;
+    wall -= router->wall;
+    router->cpu += cpu;
+    router->wall += wall;
+
+    if (router->without & HELIX_WITHOUT_EFFICIENCY) {
+        return;
+    }
+
+    if (wall == 0) {
+        router->efficiency += HELIX_EFFICIENCY_REST * (1 - router->efficiency);
+        return;
+    }
+
+    ratio = fmin((double) cpu / (double) wall, 1);
+    full = (double) wall / (router->cpus * HELIX_ROUTER_TICK);
+    gain = HELIX_EFFICIENCY_GAIN * fmin(full, 1);
+
+    router->efficiency += gain * (ratio - router->efficiency);
+    router->efficiency = fmax(router->efficiency, HELIX_EFFICIENCY_MIN);
+}
+
+
+static void
+helix_router_window(helix_router_t *router,
+    const helix_report_t *const *reports, uint32_t n, uint64_t elapsed)
+{
+    uint32_t  i, k;
+    uint64_t  spent, wasted, refused, offered[HELIX_REPORT_KINDS];
+
+    spent = 0;
+    wasted = 0;
+    refused = 0;
+    memset(offered, 0, sizeof(offered));
+
+    for (i = 0; i < n; i++) {
+        spent += helix_get(&reports[i]->spent);
+        wasted += helix_get(&reports[i]->wasted);
+        refused += helix_get(&reports[i]->refused);
+
+        for (k = 0; k < router->nkinds; k++) {
+            offered[k] += helix_get(&reports[i]->offered[k]);
+        }
+    }
+
+    helix_router_margin(router, spent - router->spent,
+                        wasted - router->wasted);
+
+    router->shedding = (refused != router->refused);
+
+    helix_router_shares(router, offered, elapsed);
+    helix_router_limit(router, elapsed);
+
+    router->spent = spent;
+    router->wasted = wasted;
+    router->refused = refused;
+}
+
+
+static void
+helix_router_margin(helix_router_t *router, uint64_t spent, uint64_t wasted)
+{
+    router->waste = spent ? (double) wasted / (double) spent : 0;
+
+    if (router->without & HELIX_WITHOUT_ADAPTATION) {
+        return;
+    }
+
+    if (router->waste > HELIX_MARGIN_WASTE) {
+        router->margin = fmin(router->margin + HELIX_MARGIN_UP,
+                              HELIX_MARGIN_MAX);
+
+    } else {
+        router->margin = fmax(router->margin - HELIX_MARGIN_DOWN,
+                              HELIX_MARGIN_MIN);
+    }
+}
+
+
+static void
+helix_router_limit(helix_router_t *router, uint64_t elapsed)
+{
+    uint64_t         turns, long_turns;
+    helix_report_t  *report;
+
+    report = router->report;
+
+    turns = report->turns - router->turns;
+    long_turns = report->long_turns - router->long_turns;
+
+    router->loop = fmin((double) (report->loop - router->busy_turns)
+                        / (double) elapsed, 1);
+
+    router->turns = report->turns;
+    router->long_turns = report->long_turns;
+    router->busy_turns = report->loop;
+
+    if ((double) long_turns > HELIX_TURN_SHARE * (double) turns) {
+        router->limit = fmax(router->limit * 0.8, HELIX_INLINE_MIN);
+
+    } else {
+        router->limit = fmin(router->limit * 1.05, HELIX_INLINE_MAX);
+    }
+}
+
+
+/* What each kind may have of the capacity: all that it asks for, up to the
+   level at which the capacity is used up.  This worker's part of it is as
+   large as its part of what is asked for. */
+
+static void
+helix_router_shares(helix_router_t *router, const uint64_t *offered,
+    uint64_t elapsed)
+{
+    double    level, total, rate[HELIX_REPORT_KINDS];
+    uint32_t  k;
+    uint64_t  all, own;
+
+    total = 0;
+
+    for (k = 0; k < router->nkinds; k++) {
+        rate[k] = (double) (offered[k] - router->offered[k])
+                  / (double) elapsed;
+        total += rate[k];
+    }
+
+    router->demand = total / helix_router_capacity(router);
+
+    level = helix_router_level(rate, router->nkinds,
+                               helix_router_capacity(router));
+
+    for (k = 0; k < router->nkinds; k++) {
+        all = offered[k] - router->offered[k];
+        own = router->report->offered[k] - router->own_offered[k];
+
+        router->share[k] = all ? level * (double) own / (double) all : level;
+
+        router->offered[k] = offered[k];
+        router->own_offered[k] = router->report->offered[k];
+    }
+}
+
+
+/* The level L with sum min(offered, L) = capacity; the capacity if the sum of
+   all is less. */
+
+static double
+helix_router_level(const double *offered, uint32_t n, double capacity)
+{
+    double    level, left;
+    uint32_t  i, round, above;
+
+    level = 0;
+
+    for (round = 0; round < n; round++) {
+        left = capacity;
+        above = 0;
+
+        for (i = 0; i < n; i++) {
+            if (offered[i] > level) {
+                above++;
+                left -= level;
+
+            } else {
+                left -= offered[i];
+            }
+        }
+
+        if (above == 0 || !(left > 0)) {
+            break;
+        }
+
+        level += left / above;
+    }
+
+    return (level > 0) ? level : capacity;
+}
+
+
+void
+helix_router_decide(helix_router_t *router, const helix_router_job_t *job,
+    const helix_router_view_t *view, helix_verdict_t *v)
+{
+    helix_report_t  *report;
+
+    helix_router_explain(router, job, view, v);
+
+    report = router->report;
+
+    if (v->decision.strategy == HELIX_INLINE
+        || v->decision.strategy == HELIX_SPAWN)
+    {
+        return;
+    }
+
+    /* jobs that cannot be served anyway are no demand */
+
+    if (v->decision.reason == HELIX_TOO_BIG) {
+        return;
+    }
+
+    helix_add(&report->offered[job->kind], (uint64_t) v->service.mean);
+
+    if (v->decision.strategy == HELIX_DROP) {
+        helix_add(&report->refused, 1);
+    }
+}
+
+
+void
+helix_router_explain(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    helix_verdict_t *v)
+{
+    double  lag;
+
+    memset(v, 0, sizeof(helix_verdict_t));
+
+    lag = fmin(router->lag + HELIX_LAG_SPREADS * router->lag_spread,
+               HELIX_LAG_MAX);
+
+    v->service = helix_fit_predict(&router->fits[job->kind], router->drift,
+                                   job->work);
+    v->deadline = job->received + job->budget;
+    v->aim = job->received
+             + (uint64_t) fmax(HELIX_ROUTER_AIM * (double) job->budget - lag,
+                               0);
+    v->efficiency = router->efficiency;
+    v->capacity = helix_router_capacity(router);
+    v->margin = (router->without & HELIX_WITHOUT_MARGIN) ? 0 : router->margin;
+    v->limit = router->limit;
+
+    helix_router_loop(router, view, v);
+
+    if (v->decision.strategy != HELIX_DROP) {
+        return;
+    }
+
+    if (helix_router_batch(router, job, view, v)
+        || helix_router_pool(router, job, view, v))
+    {
+        return;
+    }
+
+    if (v->verdicts[HELIX_CPU_POOL] == HELIX_LANE_SHARE) {
+        v->decision.reason = HELIX_SHARE;
+        return;
+    }
+
+    v->decision.reason = HELIX_INFEASIBLE;
+
+    if (!helix_router_too_big(router, job, v)) {
+        return;
+    }
+
+    v->decision.reason = HELIX_TOO_BIG;
+
+    /* what is never run is never known better */
+
+    if (view->busy < router->settings->concurrency
+        && view->now - router->probed[job->kind] > HELIX_PROBE)
+    {
+        v->decision.strategy = HELIX_CPU_POOL;
+        v->decision.reason = HELIX_EXPLORED;
+    }
+}
+
+
+/* Jobs that cost about as little as handing them to a thread stay here. */
+
+static void
+helix_router_loop(const helix_router_t *router,
+    const helix_router_view_t *view, helix_verdict_t *v)
+{
+    double    high, idle;
+    uint64_t  finish;
+
+    v->decision.strategy = HELIX_DROP;
+    v->verdicts[HELIX_BATCH] = HELIX_LANE_NOT_NEEDED;
+    v->verdicts[HELIX_CPU_POOL] = HELIX_LANE_NOT_NEEDED;
+
+    high = v->service.high;
+
+    if (high > router->limit || (router->without & HELIX_WITHOUT_INLINE)) {
+        v->verdicts[HELIX_INLINE] = HELIX_LANE_TOO_LONG;
+        v->verdicts[HELIX_SPAWN] = HELIX_LANE_TOO_LONG;
+        return;
+    }
+
+    v->finish[HELIX_INLINE] = (uint64_t) high;
+
+    if (view->now + v->finish[HELIX_INLINE] > v->aim) {
+        v->verdicts[HELIX_INLINE] = HELIX_LANE_LATE;
+        v->verdicts[HELIX_SPAWN] = HELIX_LANE_LATE;
+        return;
+    }
+
+    if ((double) view->turn + high <= HELIX_ROUTER_TURN) {
+        v->verdicts[HELIX_SPAWN] = HELIX_LANE_NOT_NEEDED;
+        v->decision.strategy = HELIX_INLINE;
+        v->decision.reason = HELIX_CHEAP;
+        return;
+    }
+
+    v->verdicts[HELIX_INLINE] = HELIX_LANE_TURN_SPENT;
+
+    idle = fmax(1 - router->loop, 0.1);
+    finish = (uint64_t) (((double) view->spawned + high) / idle);
+
+    v->finish[HELIX_SPAWN] = finish;
+
+    if (view->now + finish > v->aim) {
+        v->verdicts[HELIX_SPAWN] = HELIX_LANE_LATE;
+        return;
+    }
+
+    v->decision.strategy = HELIX_SPAWN;
+    v->decision.reason = HELIX_MODERATE;
+}
+
+
+static bool
+helix_router_pool(const helix_router_t *router, const helix_router_job_t *job,
+    const helix_router_view_t *view, helix_verdict_t *v)
+{
+    helix_lane_verdict_t  verdict;
+
+    verdict = helix_router_try(router, view, v, 0, HELIX_CPU_POOL);
+
+    if (verdict == HELIX_LANE_CHOSEN && router->shedding
+        && !(router->without & HELIX_WITHOUT_SHARES)
+        && router->credit[job->kind] <= 0
+        && router->queued > HELIX_SHARE_BACKLOG * v->capacity)
+    {
+        verdict = HELIX_LANE_SHARE;
+    }
+
+    v->verdicts[HELIX_CPU_POOL] = verdict;
+
+    if (verdict != HELIX_LANE_CHOSEN) {
+        return false;
+    }
+
+    v->decision.strategy = HELIX_CPU_POOL;
+    v->decision.reason = HELIX_HEAVY;
+
+    return true;
+}
+
+
+/* While all threads are taken, waiting for others of its kind costs nothing. */
+
+static bool
+helix_router_batch(const helix_router_t *router, const helix_router_job_t *job,
+    const helix_router_view_t *view, helix_verdict_t *v)
+{
+    uint64_t              delay;
+    helix_lane_verdict_t  verdict;
+
+    delay = (uint64_t) ((double) router->settings->batch_delay
+                        * HELIX_NSEC_PER_MSEC);
+
+    if (!job->batchable || job->scaling < HELIX_SCALING_BATCH) {
+        verdict = HELIX_LANE_CANNOT_BATCH;
+
+    } else if (view->busy < router->settings->concurrency) {
+        verdict = HELIX_LANE_THREAD_FREE;
+
+    } else {
+        verdict = helix_router_try(router, view, v, delay, HELIX_BATCH);
+    }
+
+    v->verdicts[HELIX_BATCH] = verdict;
+
+    if (verdict != HELIX_LANE_CHOSEN) {
+        return false;
+    }
+
+    v->decision.strategy = HELIX_BATCH;
+    v->decision.reason = HELIX_BATCHABLE;
+
+    return true;
+}
+
+
+/*
+ * With c threads a job runs alone at the end of its wait.  It starts no later
+ * than when the work before it, W, has been shared by all: it is done in time if
+ * W / capacity + s / efficiency is.  Written for the sum with its own work:
+ *
+ *   (W + s) / capacity <= due - now,  due = aim - s (1 - 1/c) / efficiency
+ */
+
+static helix_lane_verdict_t
+helix_router_try(const helix_router_t *router, const helix_router_view_t *view,
+    helix_verdict_t *v, uint64_t delay, helix_strategy_t lane)
+{
+    double                  threads, alone;
+    helix_backlog_fit_t     fit;
+    const helix_backlog_t  *others;
+
+    threads = fmax(v->capacity / v->efficiency, 1);
+    alone = v->service.high * (1 - 1 / threads) / v->efficiency;
+
+    v->entry.work = (int64_t) v->service.mean;
+    v->entry.variance = (int64_t) (v->service.variance
+                                   / HELIX_NSEC_PER_MSEC);
+    v->entry.due = v->aim;
+
+    if ((double) v->aim < (double) (view->now + delay) + alone) {
+        return HELIX_LANE_LATE;
+    }
+
+    v->entry.due -= (uint64_t) alone + delay;
+
+    others = &router->others;
+
+    fit = helix_backlog_fits(&router->report->backlog, others, &v->entry,
+                             view->now, v->capacity, v->margin, &v->ahead);
+
+    v->finish[lane] = delay
+                      + (uint64_t) ((v->ahead + v->service.mean)
+                                    / v->capacity + alone);
+
+    if (fit == HELIX_BACKLOG_LATE) {
+        return HELIX_LANE_LATE;
+    }
+
+    if (fit == HELIX_BACKLOG_OTHERS_LATE
+        && !(router->without & HELIX_WITHOUT_OTHERS))
+    {
+        return HELIX_LANE_OTHERS_LATE;
+    }
+
+    return HELIX_LANE_CHOSEN;
+}
+
+
+/* Even if nothing else ran, on processors of its own. */
+
+static bool
+helix_router_too_big(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_verdict_t *v)
+{
+    double  slack;
+
+    (void) router;
+
+    slack = HELIX_ROUTER_AIM * (double) job->budget - v->service.mean;
+
+    return slack < v->margin * sqrt(v->service.variance);
+}
+
+
+void
+helix_router_admitted(helix_router_t *router, const helix_router_job_t *job,
+    const helix_verdict_t *v, uint64_t now)
+{
+    router->probed[job->kind] = now;
+
+    if (v->decision.strategy == HELIX_CPU_POOL
+        || v->decision.strategy == HELIX_BATCH)
+    {
+        router->credit[job->kind] -= v->service.mean;
+    }
+}
+
+
+bool
+helix_router_recheck(const helix_router_t *router, const helix_entry_t *entry,
+    uint64_t deadline, uint64_t now)
+{
+    double  left;
+
+    if (router->without & HELIX_WITHOUT_RECHECK) {
+        return true;
+    }
+
+    left = (double) entry->work / router->efficiency;
+
+    return (double) deadline >= (double) now + left;
+}
+
+
+void
+helix_router_ended(helix_router_t *router, const helix_router_job_t *job,
+    const helix_service_t *service, uint64_t cpu, bool complete, bool useful)
+{
+    double           ignored, *drift;
+    helix_report_t  *report;
+
+    report = router->report;
+
+    helix_add(&report->spent, cpu);
+
+    if (!useful) {
+        helix_add(&report->wasted, cpu);
+    }
+
+    if (!complete) {
+        return;
+    }
+
+    helix_add(&report->predicted, (uint64_t) service->mean);
+    helix_add(&report->actual, cpu);
+    helix_add(&report->known, 1);
+
+    if ((double) cpu <= service->high) {
+        helix_add(&report->within, 1);
+    }
+
+    ignored = router->drift;
+    drift = (router->without & HELIX_WITHOUT_DRIFT) ? &ignored
+                                                    : &router->drift;
+
+    helix_samples_add(&report->samples[job->kind], &router->fits[job->kind],
+                      drift, job->work, cpu);
+}
+
+
+void
+helix_router_lagged(helix_router_t *router, uint64_t lag)
+{
+    double  error;
+
+    if (router->without & HELIX_WITHOUT_LAG) {
+        return;
+    }
+
+    error = (double) lag - router->lag;
+
+    router->lag += HELIX_LAG_GAIN * error;
+    router->lag_spread += HELIX_SPREAD_GAIN
+                          * (fabs(error) - router->lag_spread);
+}
+
+
+void
+helix_router_turned(helix_router_t *router, uint64_t duration)
+{
+    helix_report_t  *report;
+
+    report = router->report;
+
+    helix_add(&report->turns, 1);
+    helix_add(&report->loop, duration);
+
+    if (duration > HELIX_ROUTER_LONG) {
+        helix_add(&report->long_turns, 1);
+    }
+}
+
+
+uint64_t
+helix_router_retry(helix_router_t *router, const helix_service_t *service,
+    uint64_t now, uint32_t random)
+{
+    double    rate, start, delay, jitter;
+    uint32_t  workers;
+
+    workers = router->workers ? router->workers : 1;
+    rate = HELIX_RETRY_SHARE * helix_router_capacity(router) / workers;
+
+    start = (double) now + router->queued / helix_router_capacity(router);
+
+    if (start < (double) router->retry) {
+        start = (double) router->retry;
+    }
+
+    start += service->mean / rate;
+    start = fmin(start, (double) now + HELIX_RETRY_MAX * HELIX_NSEC_PER_MSEC);
+
+    router->retry = (uint64_t) start;
+
+    delay = (start - (double) now) / HELIX_NSEC_PER_MSEC;
+    jitter = 0.8 + 0.4 * ((double) random / (double) UINT32_MAX);
+
+    return (uint64_t) fmax(round(delay * jitter), HELIX_RETRY_MIN);
+}
