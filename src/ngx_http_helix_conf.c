@@ -188,20 +188,24 @@ ngx_http_helix_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t  *value;
 
-    if (hmcf->policy.data) {
+    if (hmcf->policy_given) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "threshold") != 0) {
+    if (!ngx_http_helix_is(&value[1], "threshold")
+        && !ngx_http_helix_is(&value[1], "predictive"))
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "unknown policy \"%V\" in \"helix_policy\", "
-                           "\"threshold\" is expected", &value[1]);
+                           "\"predictive\" or \"threshold\" is expected",
+                           &value[1]);
         return NGX_CONF_ERROR;
     }
 
-    hmcf->policy = value[1];
+    hmcf->policy_given = 1;
+    hmcf->settings.predictive = (value[1].data[0] == 'p');
 
     return NGX_CONF_OK;
 }
@@ -358,9 +362,17 @@ ngx_http_helix_check_settings(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
     for (i = 0; helix_settings_table[i].name; i++) {
         row = &helix_settings_table[i];
 
+        given = &hmcf->places[i];
+
+        if (row->offset == offsetof(helix_settings_t, concurrency)
+            && hmcf->settings.predictive && given->file == NULL)
+        {
+            hmcf->settings.concurrency = ngx_min(ngx_helix_process_cpus(),
+                                                 HELIX_CONCURRENCY_MAX);
+        }
+
         if (row->offset == offsetof(helix_settings_t, busy)) {
-            helix_settings_resolve(&hmcf->settings,
-                                   hmcf->places[i].file != NULL);
+            helix_settings_resolve(&hmcf->settings, given->file != NULL);
         }
     }
 

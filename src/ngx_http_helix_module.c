@@ -216,6 +216,9 @@ ngx_http_helix_init_module(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_http_helix_init_process(ngx_cycle_t *cycle)
 {
+    double                       units[NGX_HELIX_KINDS];
+    ngx_uint_t                   i;
+    ngx_http_helix_kind_t       *kind;
     ngx_http_helix_main_conf_t  *hmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
@@ -229,9 +232,19 @@ ngx_http_helix_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    for (i = 0; i < NGX_HELIX_KINDS; i++) {
+        units[i] = 1;
+    }
+
+    /* the largest job of a kind takes about a second */
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+        kind = &hmcf->kinds[i];
+        units[kind->index] = 1e9 / (double) kind->kind->max_work;
+    }
+
     hmcf->exec = ngx_helix_exec_create(cycle, &hmcf->settings, hmcf->zone,
-                                       hmcf->generation, hmcf->pool,
-                                       NGX_HELIX_KINDS,
+                                       hmcf->generation, hmcf->pool, units,
                                        hmcf->cpus_known ? &hmcf->cpus : NULL);
 
     return hmcf->exec ? NGX_OK : NGX_ERROR;

@@ -27,6 +27,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     helix_batch size=8 delay=2ms;

@@ -156,11 +156,11 @@ is($s->{strategies}{cpu_pool}{waiting_limit}, 512, 'the queue');
 is($s->{strategies}{batch}{waiting_limit}, 512, 'the queue of batches');
 
 
-# the same without a word
+# the same with no word but the policy's
 
 my $conf = example('seed.conf');
 
-$conf =~ s/^\s*helix_(?:policy|inline_threshold|spawn_threshold|pool|batch
+$conf =~ s/^\s*helix_(?:inline_threshold|spawn_threshold|pool|batch
                        |adapt)\s[^;]*;\n//mgx;
 unlike($conf, qr/helix_batch/, 'no settings are left');
 

@@ -23,6 +23,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     helix_pool heavy threads=1 concurrency=1 queue=2 busy=off;

@@ -30,6 +30,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     log_format order '\$helix_id \$helix_result';

@@ -7,20 +7,19 @@ static void ngx_helix_batch_flush(ngx_helix_batch_t *batch);
 
 
 ngx_int_t
-ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
-    ngx_uint_t nkinds)
+ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec)
 {
     ngx_uint_t          i;
     ngx_helix_batch_t  *batch;
 
-    batch = ngx_pcalloc(cycle->pool, nkinds * sizeof(ngx_helix_batch_t));
+    batch = ngx_pcalloc(cycle->pool, NGX_HELIX_KINDS * sizeof(ngx_helix_batch_t));
     if (batch == NULL) {
         return NGX_ERROR;
     }
 
     exec->batches = batch;
 
-    for (i = 0; i < nkinds; i++) {
+    for (i = 0; i < NGX_HELIX_KINDS; i++) {
         batch[i].fd = (ngx_socket_t) -1;
         batch[i].exec = exec;
         batch[i].timer.handler = ngx_helix_batch_timer;
@@ -48,6 +47,7 @@ ngx_helix_batch_add(ngx_helix_job_t *job)
             return NGX_ERROR;
         }
 
+        ngx_helix_pool_enter(job->exec->pool, job);
         ngx_add_timer(&batch->timer, settings->batch_delay);
         return NGX_OK;
     }
@@ -55,6 +55,7 @@ ngx_helix_batch_add(ngx_helix_job_t *job)
     unit = batch->unit;
 
     ngx_helix_unit_push(unit, job);
+    ngx_helix_pool_enter(job->exec->pool, job);
 
     if (unit->n == settings->batch_size) {
         ngx_helix_batch_flush(batch);
@@ -74,6 +75,19 @@ ngx_helix_batch_forget(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit)
             exec->batches[i].unit = NULL;
             ngx_del_timer(&exec->batches[i].timer);
             return;
+        }
+    }
+}
+
+
+void
+ngx_helix_batches_flush(ngx_helix_exec_t *exec)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HELIX_KINDS; i++) {
+        if (exec->batches[i].unit) {
+            ngx_helix_batch_flush(&exec->batches[i]);
         }
     }
 }

@@ -27,7 +27,7 @@ static ngx_int_t ngx_helix_job_remove(ngx_helix_job_t *job);
 static void ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end);
 static void ngx_helix_job_account(ngx_helix_exec_t *exec,
     const ngx_helix_job_spec_t *spec, const ngx_helix_times_t *times,
-    ngx_helix_end_t end);
+    uint64_t cpu, ngx_uint_t alone, ngx_helix_end_t end);
 static ngx_int_t ngx_helix_lane_add(ngx_helix_job_t *job);
 
 
@@ -58,7 +58,7 @@ ngx_helix_control_poll(const helix_control_t *control)
 ngx_helix_exec_t *
 ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     ngx_helix_zone_t *zone, uint64_t generation, ngx_thread_pool_t *tp,
-    ngx_uint_t nkinds, const ngx_cpuset_t *cpus)
+    const double *units, const ngx_cpuset_t *cpus)
 {
     ngx_helix_exec_t  *exec;
 
@@ -74,7 +74,7 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     ngx_queue_init(&exec->jobs);
     ngx_helix_spawn_init(exec);
 
-    if (ngx_helix_batches_init(cycle, exec, nkinds) != NGX_OK) {
+    if (ngx_helix_batches_init(cycle, exec) != NGX_OK) {
         return NULL;
     }
 
@@ -91,6 +91,12 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     }
 
     ngx_helix_zone_limit(zone, generation, settings->concurrency);
+
+    if (settings->predictive
+        && ngx_helix_predict_init(cycle, exec, units, cpus) != NGX_OK)
+    {
+        return NULL;
+    }
 
     exec->fd = (ngx_socket_t) -1;
     exec->tick.handler = ngx_helix_exec_tick;
@@ -111,7 +117,7 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
     ngx_helix_job_t  *job;
 
     ngx_helix_pool_close(exec->pool);
-
+    ngx_helix_predict_close(exec);
 
     while (!ngx_queue_empty(&exec->jobs)) {
         q = ngx_queue_head(&exec->jobs);
@@ -150,7 +156,14 @@ ngx_helix_exec_tick(ngx_event_t *ev)
     helix_pressure_t   averages;
     ngx_helix_exec_t  *exec = ev->data;
 
-    now = ngx_helix_now() / 1000000;
+    now = ngx_helix_now();
+
+    if (exec->slot) {
+        __atomic_store_n(&ngx_helix_slot_report(exec->slot)->seen, now,
+                         __ATOMIC_RELAXED);
+    }
+
+    now /= 1000000;
     busy = ngx_helix_tokens_busy(exec->zone);
 
     ngx_helix_zone_pressure(exec->zone, now, &averages);
@@ -237,6 +250,8 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     started = ngx_helix_now();
     ended = started;
 
+    ngx_helix_predict_turn(exec);
+
     until = spec->received + spec->timeout * 1000000ULL;
     stopped = 0;
 
@@ -269,7 +284,11 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     end = (rc == HELIX_AGAIN && !stopped) ? NGX_HELIX_EXPIRED
                                           : ngx_helix_result_end(rc);
 
-    ngx_helix_job_account(exec, spec, times, end);
+    if (exec->predict) {
+        exec->predict->inlined += times->exec;
+    }
+
+    ngx_helix_job_account(exec, spec, times, times->exec, 1, end);
 
     return end;
 }
@@ -381,6 +400,8 @@ ngx_helix_lane_add(ngx_helix_job_t *job)
 {
     ngx_helix_unit_t  *unit;
 
+    ngx_helix_predict_turn(job->exec);
+
     switch (job->spec.strategy) {
 
     case HELIX_SPAWN:
@@ -399,6 +420,7 @@ ngx_helix_lane_add(ngx_helix_job_t *job)
         return NGX_ERROR;
     }
 
+    ngx_helix_pool_enter(job->exec->pool, job);
     ngx_helix_pool_add(job->exec->pool, unit);
 
     return NGX_OK;
@@ -487,6 +509,12 @@ ngx_helix_result_end(uint8_t result)
     case HELIX_AGAIN:
         return NGX_HELIX_CANCELLED;
 
+    case NGX_HELIX_SHED_RESULT:
+        return NGX_HELIX_SHED;
+
+    case NGX_HELIX_LATE_RESULT:
+        return NGX_HELIX_EXPIRED;
+
     default: /* HELIX_FAILED */
         return NGX_HELIX_FAILED;
     }
@@ -509,7 +537,8 @@ ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end)
 
     job->times.total = ngx_helix_now() - job->spec.received;
 
-    ngx_helix_job_account(job->exec, &job->spec, &job->times, job->end);
+    ngx_helix_job_account(job->exec, &job->spec, &job->times, job->cpu,
+                          job->batch_size == 1, job->end);
 
     if (job->owner) {
         job->done(job);
@@ -521,7 +550,8 @@ ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end)
 
 static void
 ngx_helix_job_account(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
-    const ngx_helix_times_t *times, ngx_helix_end_t end)
+    const ngx_helix_times_t *times, uint64_t cpu, ngx_uint_t alone,
+    ngx_helix_end_t end)
 {
     double      latency, busy;
     uint64_t    budget;
@@ -532,6 +562,8 @@ ngx_helix_job_account(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
 
     ngx_helix_count_ended(exec->slot, spec->kind_index, spec->strategy, end,
                           late);
+
+    ngx_helix_predict_ended(exec, spec, cpu, alone, end, late);
 
     if (end != NGX_HELIX_COMPLETED) {
         return;

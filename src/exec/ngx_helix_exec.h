@@ -22,7 +22,7 @@
 #include <ngx_thread_pool.h>
 
 #include "helix_kind.h"
-#include "helix_policy.h"
+#include "helix_router.h"
 #include "ngx_helix_zone.h"
 
 
@@ -39,9 +39,12 @@ typedef struct {
     ngx_uint_t                 kind_index;     /* in the zone */
     size_t                     memory;         /* of the plan */
     helix_strategy_t           strategy;       /* spawn, cpu_pool or batch */
+    uint64_t                   work;           /* of the plan */
     uint64_t                   received;       /* ns, ngx_helix_now() */
     uint64_t                   budget;         /* ns, 0: none */
     ngx_msec_t                 timeout;
+    helix_service_t            service;        /* predictive policy: expected */
+    helix_entry_t              entry;          /* likewise: in the backlog */
 } ngx_helix_job_spec_t;
 
 
@@ -66,6 +69,8 @@ struct ngx_helix_job_s {
     ngx_helix_end_t            end;            /* valid in done() */
     ngx_helix_times_t          times;          /* likewise */
     ngx_uint_t                 batch_size;     /* likewise; 1 outside one */
+    uint64_t                   cpu;            /* ns of the processor, if
+                                                  predictive */
 
     /* private to this folder */
     ngx_helix_exec_t          *exec;
@@ -82,12 +87,13 @@ struct ngx_helix_job_s {
 /*
  * Worker start and exit.  "generation" is that of the zone when the
  * configuration was read.  "cpus" are the processors that pool threads may use
- * (NULL: leave them as they are).  destroy() ends the jobs that are left as
+ * (NULL: leave them as they are).  "units" are, by kind in the zone, the ns that
+ * a unit of work is thought to take.  destroy() ends the jobs that are left as
  * cancelled, without telling their owners.
  */
 ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
     const helix_settings_t *settings, ngx_helix_zone_t *zone,
-    uint64_t generation, ngx_thread_pool_t *pool, ngx_uint_t nkinds,
+    uint64_t generation, ngx_thread_pool_t *pool, const double *units,
     const ngx_cpuset_t *cpus);
 void ngx_helix_exec_destroy(ngx_helix_exec_t *exec);
 
@@ -99,6 +105,21 @@ ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
 /* Pressure of the router, at most NGX_HELIX_TICK old. */
 double ngx_helix_exec_pressure(ngx_helix_exec_t *exec);
 
+/* The predictive policy's; NULL under another. */
+const helix_router_t *ngx_helix_exec_router(ngx_helix_exec_t *exec);
+
+/*
+ * The decision of the predictive policy on a job; service and entry of its spec
+ * are set.  With "explain" nothing but that: it is not going to run, or its
+ * strategy is pinned.
+ */
+void ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
+    float scaling, ngx_uint_t batchable, ngx_uint_t explain,
+    helix_verdict_t *verdict);
+
+/* Retry-After of the predictive policy for a refused job, ms. */
+uint64_t ngx_helix_exec_retry(ngx_helix_exec_t *exec,
+    const helix_service_t *service);
 
 
 /* Runs a job here and now and says how it ended; the books are kept. */

@@ -15,6 +15,10 @@
 #define NGX_HELIX_SLICE_INLINE  20000000    /* ns between two looks around */
 #define NGX_HELIX_SLICE_THREAD  500000      /* ns between two looks around */
 
+/* results beside those of a kind */
+#define NGX_HELIX_SHED_RESULT   3           /* not run: too late */
+#define NGX_HELIX_LATE_RESULT   4           /* stopped: too late */
+
 
 /* Fast shutdown, in any thread: the event loop sets nginx's flag. */
 #define ngx_helix_terminated()                                                \
@@ -32,13 +36,16 @@ typedef struct ngx_helix_pool_s  ngx_helix_pool_t;
  */
 
 struct ngx_helix_unit_s {
-    uint64_t                deadline;       /* ns, order in the queue */
+    uint64_t                due;            /* ns, order in the queue */
+    uint64_t                deadline;       /* ns, the first of its jobs' */
     uint64_t                sequence;       /* first come, first served */
     ngx_uint_t              index;          /* in the heap */
     const helix_kind_t     *kind;
     helix_strategy_t        lane;
-    uint64_t                started;        /* ns */
+    uint64_t                started;        /* ns; 0: not yet */
     uint64_t                ended;
+    uint64_t                exec;           /* ns computing, */
+    uint64_t                cpu;            /* of the processor: if predictive */
     ngx_helix_unit_t       *next;           /* of those a runner has run */
     ngx_uint_t              queued;         /* event loop */
     ngx_uint_t              taken;          /* under the mutex */
@@ -64,7 +71,20 @@ typedef struct {
 typedef struct {
     ngx_queue_t             jobs;
     ngx_event_t             event;
+    uint64_t                work;           /* ns, expected, of those jobs */
 } ngx_helix_spawn_t;
+
+
+/* What the predictive policy is told of this worker. */
+
+typedef struct {
+    helix_router_t          router;
+    ngx_event_t             tick;           /* while jobs come */
+    ngx_event_t             turn;           /* the end of one with jobs in it */
+    uint64_t                started;        /* ns, of the turn */
+    uint64_t                inlined;        /* ns, in the turn */
+    ngx_uint_t              turns;          /* since the last tick */
+} ngx_helix_predict_t;
 
 
 /* One buffer a kind. */
@@ -87,6 +107,7 @@ struct ngx_helix_exec_s {
     ngx_event_t             tick;
     ngx_uint_t              ticks;
     double                  pressure;
+    ngx_helix_predict_t    *predict;        /* NULL: threshold policy */
     ngx_queue_t             jobs;
     ngx_helix_spawn_t       spawn;
     ngx_helix_pool_t       *pool;
@@ -102,6 +123,21 @@ void ngx_helix_control_init(ngx_helix_control_t *control, uint64_t until,
 /* The only end of a job; tells the owner and frees it.  "end" counts unless
    an earlier event (timeout, detach) has decided already. */
 void ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end);
+
+/* Something is about to be done in this turn of the event loop. */
+void ngx_helix_predict_turn(ngx_helix_exec_t *exec);
+
+/* A job has ended after so many ns of processor time. */
+void ngx_helix_predict_ended(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, uint64_t cpu, ngx_uint_t alone,
+    ngx_helix_end_t end, ngx_uint_t late);
+
+/* A thread had done its work at that time. */
+void ngx_helix_predict_lag(ngx_helix_exec_t *exec, uint64_t ended);
+
+ngx_int_t ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
+    const double *units, const ngx_cpuset_t *cpus);
+void ngx_helix_predict_close(ngx_helix_exec_t *exec);
 
 /* The end that a result stands for. */
 ngx_helix_end_t ngx_helix_result_end(uint8_t result);
@@ -125,6 +161,22 @@ void ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
 ngx_int_t ngx_helix_pool_remove(ngx_helix_pool_t *pool,
     ngx_helix_unit_t *unit);
 
+/* A job that waits elsewhere counts as work ahead, and no longer. */
+void ngx_helix_pool_enter(ngx_helix_pool_t *pool, ngx_helix_job_t *job);
+void ngx_helix_pool_leave(ngx_helix_pool_t *pool, ngx_helix_job_t *job);
+
+/* [thread] Some ns of processor time of a unit are done; is another one, here
+   or in another worker, due earlier? */
+ngx_uint_t ngx_helix_pool_step(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
+    uint64_t cpu);
+
+/* [thread] Is the policy predictive?  Then it wants to know what was used. */
+ngx_uint_t ngx_helix_pool_predicts(ngx_helix_pool_t *pool);
+void ngx_helix_pool_used(ngx_helix_pool_t *pool, uint64_t cpu, uint64_t wall);
+
+/* [thread] Does anything wait for the thread? */
+ngx_uint_t ngx_helix_pool_waits(ngx_helix_pool_t *pool);
+
 /* A unit of one job with room for n; NULL without memory. */
 ngx_helix_unit_t *ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n);
 void ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job);
@@ -133,15 +185,20 @@ void ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job);
    NGX_DECLINED when a thread has it. */
 ngx_int_t ngx_helix_unit_remove(ngx_helix_job_t *job);
 
-/* [thread] All the work of a unit; the caller holds a token. */
-void ngx_helix_unit_run(ngx_helix_unit_t *unit);
+/* [thread] The work of a unit; the caller holds a token.  False when it makes
+   way for one that is due earlier. */
+ngx_uint_t ngx_helix_unit_run(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
+
+/* [thread] Those of its jobs that cannot make it any more are not run. */
+void ngx_helix_unit_recheck(const helix_router_t *router,
+    ngx_helix_unit_t *unit, uint64_t now);
 
 /* After a thread gave the unit back: ends its jobs, frees it. */
 void ngx_helix_unit_end(ngx_helix_unit_t *unit);
 
-ngx_int_t ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
-    ngx_uint_t nkinds);
+ngx_int_t ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec);
 ngx_int_t ngx_helix_batch_add(ngx_helix_job_t *job);
+void ngx_helix_batches_flush(ngx_helix_exec_t *exec);
 
 /* The unit of a job that leaves its buffer before it was flushed. */
 void ngx_helix_batch_forget(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit);

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 
 
-#define NGX_HELIX_LOOK   1       /* ms, for a token that another worker frees */
+#define NGX_HELIX_LOOK   1       /* ms, for threads and tokens that are free */
 #define NGX_HELIX_RETRY  100     /* ms, after nginx refused a task */
 #define NGX_HELIX_STAY   50000   /* ns: a thread that has worked less takes the
                                     next unit along: waking the event loop for
@@ -49,7 +49,6 @@ struct ngx_helix_pool_s {
     ngx_cpuset_t            cpus;
 
     pthread_mutex_t         mutex;
-    pthread_cond_t          released;     /* a token of this worker */
 
     /* under the mutex */
     ngx_helix_unit_t      **heap;
@@ -68,14 +67,20 @@ static void ngx_helix_pool_done(ngx_event_t *ev);
 static void ngx_helix_runner_run(void *data, ngx_log_t *log);
 static ngx_helix_unit_t *ngx_helix_runner_take(ngx_helix_pool_t *pool,
     ngx_int_t *token);
-static ngx_helix_unit_t *ngx_helix_runner_next(ngx_helix_pool_t *pool);
+static ngx_helix_unit_t *ngx_helix_runner_next(ngx_helix_pool_t *pool,
+    uint64_t until);
+static void ngx_helix_runner_release(ngx_helix_pool_t *pool, ngx_int_t token);
+static void ngx_helix_runner_put(ngx_helix_pool_t *pool,
+    ngx_helix_unit_t *unit);
 static void ngx_helix_runner_prepare(ngx_helix_pool_t *pool);
 static ngx_uint_t ngx_helix_heap_before(ngx_helix_unit_t *a,
     ngx_helix_unit_t *b);
 static void ngx_helix_heap_up(ngx_helix_pool_t *pool, ngx_uint_t i);
 static void ngx_helix_heap_down(ngx_helix_pool_t *pool, ngx_uint_t i);
 static void ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i);
+static void ngx_helix_heap_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
 static ngx_helix_unit_t *ngx_helix_heap_take(ngx_helix_pool_t *pool);
+static void ngx_helix_heap_publish(ngx_helix_pool_t *pool);
 
 
 ngx_helix_pool_t *
@@ -83,7 +88,6 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     ngx_thread_pool_t *tp, const ngx_cpuset_t *cpus)
 {
     ngx_uint_t           i, n;
-    pthread_condattr_t   attr;
     ngx_helix_pool_t    *pool;
     ngx_helix_runner_t  *runner;
 
@@ -101,9 +105,10 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
         pool->restore_cpus = 1;
     }
 
-    /* single jobs and batches have a limit each */
+    /* single jobs and batches have a limit each; those that ran already and
+       make way for others come on top */
 
-    pool->size = 2 * exec->settings->queue;
+    pool->size = 2 * exec->settings->queue + exec->settings->concurrency;
 
     pool->heap = ngx_palloc(cycle->pool, pool->size * sizeof(void *));
     if (pool->heap == NULL) {
@@ -143,10 +148,6 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     pool->added.log = exec->log;
 
     (void) pthread_mutex_init(&pool->mutex, NULL);
-    (void) pthread_condattr_init(&attr);
-    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&pool->released, &attr);
-    (void) pthread_condattr_destroy(&attr);
 
     return pool;
 }
@@ -170,7 +171,6 @@ ngx_helix_pool_close(ngx_helix_pool_t *pool)
 void
 ngx_helix_pool_destroy(ngx_helix_pool_t *pool)
 {
-    (void) pthread_cond_destroy(&pool->released);
     (void) pthread_mutex_destroy(&pool->mutex);
 }
 
@@ -185,10 +185,7 @@ ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
         unit->sequence = pool->sequence++;
     }
 
-    unit->index = pool->n++;
-    pool->heap[unit->index] = unit;
-
-    ngx_helix_heap_up(pool, unit->index);
+    ngx_helix_heap_add(pool, unit);
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
@@ -220,6 +217,98 @@ ngx_helix_pool_remove(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
 }
 
 
+void
+ngx_helix_pool_enter(ngx_helix_pool_t *pool, ngx_helix_job_t *job)
+{
+    helix_backlog_t  *backlog;
+
+    if (pool->exec->predict == NULL) {
+        return;
+    }
+
+    backlog = &ngx_helix_slot_report(pool->exec->slot)->backlog;
+
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    helix_backlog_add(backlog, &job->spec.entry, job->spec.received);
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+}
+
+
+void
+ngx_helix_pool_leave(ngx_helix_pool_t *pool, ngx_helix_job_t *job)
+{
+    helix_backlog_t  *backlog;
+
+    if (pool->exec->predict == NULL) {
+        return;
+    }
+
+    backlog = &ngx_helix_slot_report(pool->exec->slot)->backlog;
+
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    helix_backlog_remove(backlog, &job->spec.entry);
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+}
+
+
+ngx_uint_t
+ngx_helix_pool_step(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
+    uint64_t cpu)
+{
+    uint64_t          due;
+    ngx_uint_t        i;
+    helix_backlog_t  *backlog;
+
+    backlog = &ngx_helix_slot_report(pool->exec->slot)->backlog;
+
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    for (i = 0; i < unit->n; i++) {
+        helix_backlog_reduce(backlog, &unit->jobs[i]->spec.entry,
+                             cpu / unit->n);
+    }
+
+    (void) pthread_mutex_unlock(&pool->mutex);
+
+    (void) ngx_helix_zone_urgent(pool->exec->zone, ngx_helix_now(), &due);
+
+    return due < unit->due;
+}
+
+
+ngx_uint_t
+ngx_helix_pool_predicts(ngx_helix_pool_t *pool)
+{
+    return pool->exec->predict != NULL;
+}
+
+
+void
+ngx_helix_pool_used(ngx_helix_pool_t *pool, uint64_t cpu, uint64_t wall)
+{
+    helix_report_t  *report;
+
+    report = ngx_helix_slot_report(pool->exec->slot);
+
+    (void) __atomic_add_fetch(&report->cpu, cpu, __ATOMIC_RELAXED);
+    (void) __atomic_add_fetch(&report->wall, wall, __ATOMIC_RELAXED);
+}
+
+
+ngx_uint_t
+ngx_helix_pool_waits(ngx_helix_pool_t *pool)
+{
+    uint64_t  due;
+
+    return ngx_helix_zone_urgent(pool->exec->zone, ngx_helix_now(), &due)
+           != NULL;
+}
+
+
 /* As many runners as there are units and free tokens for them, and one more
    that waits for the next token. */
 
@@ -227,7 +316,7 @@ static void
 ngx_helix_pool_pump(ngx_helix_pool_t *pool)
 {
     ngx_int_t   rc;
-    ngx_uint_t  n, busy, free, waiting;
+    ngx_uint_t  n, busy, free, waiting, idle;
 
     if (pool->tp == NULL) {
         return;
@@ -244,8 +333,15 @@ ngx_helix_pool_pump(ngx_helix_pool_t *pool)
 
     pool->pending += n;
     waiting = pool->n - ngx_min(pool->pending, pool->n);
+    idle = (pool->n == 0 && free);
 
     (void) pthread_mutex_unlock(&pool->mutex);
+
+    /* a batch that waits while a thread is free gains nothing */
+
+    if (idle && pool->exec->predict) {
+        ngx_helix_batches_flush(pool->exec);
+    }
 
     rc = ngx_helix_pool_post(pool, n);
 
@@ -336,19 +432,55 @@ ngx_helix_runner_run(void *data, ngx_log_t *log)
         return;
     }
 
-    until = unit->started + NGX_HELIX_STAY;
+    until = ngx_helix_now() + NGX_HELIX_STAY;
 
     do {
-        ngx_helix_unit_run(unit);
+        if (ngx_helix_unit_run(pool, unit)) {
+            unit->next = runner->units;
+            runner->units = unit;
 
-        unit->next = runner->units;
-        runner->units = unit;
+        } else {
+            ngx_helix_runner_put(pool, unit);
+        }
 
-        unit = (unit->ended < until) ? ngx_helix_runner_next(pool) : NULL;
+        unit = ngx_helix_runner_next(pool, runner->units ? until : 0);
     } while (unit);
 
+    ngx_helix_runner_release(pool, token);
+}
+
+
+/* The next one for the token: the worker that waits most urgently. */
+
+static void
+ngx_helix_runner_release(ngx_helix_pool_t *pool, ngx_int_t token)
+{
+    uint64_t           due;
+    ngx_helix_slot_t  *urgent;
+
     ngx_helix_token_release(pool->exec->zone, token);
-    (void) pthread_cond_signal(&pool->released);
+
+    urgent = ngx_helix_zone_urgent(pool->exec->zone, ngx_helix_now(), &due);
+
+    if (urgent) {
+        ngx_helix_wake(urgent);
+    }
+}
+
+
+/* A unit that makes way for another waits again. */
+
+static void
+ngx_helix_runner_put(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
+{
+    (void) pthread_mutex_lock(&pool->mutex);
+
+    unit->taken = 0;
+
+    ngx_helix_wait_return(pool->exec->slot, unit->lane, unit->n);
+    ngx_helix_heap_add(pool, unit);
+
+    (void) pthread_mutex_unlock(&pool->mutex);
 }
 
 
@@ -357,9 +489,9 @@ ngx_helix_runner_run(void *data, ngx_log_t *log)
 static ngx_helix_unit_t *
 ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
 {
+    uint32_t           seen;
     ngx_helix_exec_t  *exec;
     ngx_helix_unit_t  *unit;
-    struct timespec    ts;
 
     exec = pool->exec;
     unit = NULL;
@@ -368,6 +500,8 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
 
     while (pool->n && !ngx_helix_terminated()) {
 
+        seen = ngx_helix_wakeups(exec->slot);
+
         *token = ngx_helix_token_take(exec->zone, exec->slot);
 
         if (*token != NGX_BUSY) {
@@ -375,13 +509,11 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
             break;
         }
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        (void) pthread_mutex_unlock(&pool->mutex);
 
-        ts.tv_nsec += NGX_HELIX_LOOK * 1000000;
-        ts.tv_sec += ts.tv_nsec / 1000000000;
-        ts.tv_nsec %= 1000000000;
+        ngx_helix_sleep(exec->slot, seen);
 
-        (void) pthread_cond_timedwait(&pool->released, &pool->mutex, &ts);
+        (void) pthread_mutex_lock(&pool->mutex);
     }
 
     pool->pending--;
@@ -392,12 +524,31 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
 }
 
 
-/* Another unit for a thread that holds a token already. */
+/* Another unit for a thread that holds a token already; with "until" only
+   before then: what it has run waits to be answered.  Otherwise another worker
+   may have one that is due earlier. */
 
 static ngx_helix_unit_t *
-ngx_helix_runner_next(ngx_helix_pool_t *pool)
+ngx_helix_runner_next(ngx_helix_pool_t *pool, uint64_t until)
 {
+    uint64_t           now, due;
+    ngx_helix_slot_t  *urgent;
     ngx_helix_unit_t  *unit;
+
+    now = ngx_helix_now();
+
+    if (until) {
+        if (now >= until) {
+            return NULL;
+        }
+
+    } else {
+        urgent = ngx_helix_zone_urgent(pool->exec->zone, now, &due);
+
+        if (urgent && urgent != pool->exec->slot) {
+            return NULL;
+        }
+    }
 
     (void) pthread_mutex_lock(&pool->mutex);
 
@@ -437,8 +588,8 @@ ngx_helix_runner_prepare(ngx_helix_pool_t *pool)
 static ngx_uint_t
 ngx_helix_heap_before(ngx_helix_unit_t *a, ngx_helix_unit_t *b)
 {
-    if (a->deadline != b->deadline) {
-        return a->deadline < b->deadline;
+    if (a->due != b->due) {
+        return a->due < b->due;
     }
 
     return a->sequence < b->sequence;
@@ -512,15 +663,40 @@ ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i)
 
     last = pool->heap[--pool->n];
 
-    if (i == pool->n) {
-        return;
+    if (i != pool->n) {
+        pool->heap[i] = last;
+        last->index = i;
+
+        ngx_helix_heap_up(pool, i);
+        ngx_helix_heap_down(pool, last->index);
     }
 
-    pool->heap[i] = last;
-    last->index = i;
+    ngx_helix_heap_publish(pool);
+}
 
-    ngx_helix_heap_up(pool, i);
-    ngx_helix_heap_down(pool, last->index);
+
+static void
+ngx_helix_heap_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
+{
+    unit->index = pool->n++;
+    pool->heap[unit->index] = unit;
+
+    ngx_helix_heap_up(pool, unit->index);
+    ngx_helix_heap_publish(pool);
+}
+
+
+/* For the threads of all workers. */
+
+static void
+ngx_helix_heap_publish(ngx_helix_pool_t *pool)
+{
+    uint64_t  due;
+
+    due = pool->n ? ngx_max(pool->heap[0]->due, 1) : 0;
+
+    __atomic_store_n(&ngx_helix_slot_report(pool->exec->slot)->head, due,
+                     __ATOMIC_RELAXED);
 }
 
 
@@ -529,13 +705,24 @@ ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i)
 static ngx_helix_unit_t *
 ngx_helix_heap_take(ngx_helix_pool_t *pool)
 {
+    uint64_t           now;
     ngx_helix_unit_t  *unit;
+
+    now = ngx_helix_now();
 
     unit = pool->heap[0];
     unit->taken = 1;
-    unit->started = ngx_helix_now();
 
     ngx_helix_heap_remove(pool, 0);
+
+    if (unit->started == 0) {
+        unit->started = now;
+
+        if (pool->exec->predict) {
+            ngx_helix_unit_recheck(&pool->exec->predict->router, unit, now);
+        }
+    }
+
     ngx_helix_wait_leave(pool->exec->slot, unit->lane, unit->n);
 
     return unit;

@@ -25,6 +25,7 @@ ngx_helix_spawn_add(ngx_helix_job_t *job)
     spawn = &job->exec->spawn;
 
     ngx_queue_insert_tail(&spawn->jobs, &job->turn);
+    spawn->work += (uint64_t) job->spec.service.mean;
 
     /* the next turn's list: one slice a turn, after the I/O of that turn */
 
@@ -36,6 +37,7 @@ void
 ngx_helix_spawn_remove(ngx_helix_job_t *job)
 {
     ngx_queue_remove(&job->turn);
+    job->exec->spawn.work -= (uint64_t) job->spec.service.mean;
 
     ngx_helix_wait_leave(job->exec->slot, HELIX_SPAWN, 1);
 
@@ -53,6 +55,8 @@ ngx_helix_spawn_turn(ngx_event_t *ev)
     ngx_helix_exec_t   *exec = ev->data;
     ngx_helix_job_t    *job;
     ngx_helix_spawn_t  *spawn;
+
+    ngx_helix_predict_turn(exec);
 
     spawn = &exec->spawn;
     until = ngx_helix_now() + NGX_HELIX_SLICE_SPAWN;
@@ -103,6 +107,7 @@ ngx_helix_spawn_step(ngx_helix_job_t *job, uint64_t until)
     /* never 0: it tells a job that has run from one that has not */
 
     job->times.exec += ngx_max(ngx_helix_now() - started, 1);
+    job->cpu = job->times.exec;
 
     return job->result != HELIX_AGAIN;
 }

@@ -2,9 +2,25 @@
 #include "ngx_helix_lanes.h"
 
 
+/* When the clocks of a thread were last read. */
+
+typedef struct {
+    uint64_t    wall;
+    uint64_t    cpu;
+    ngx_uint_t  predictive;
+} ngx_helix_clock_t;
+
+
 static uint64_t ngx_helix_unit_deadline(ngx_helix_job_t *job);
-static void ngx_helix_unit_run_one(ngx_helix_unit_t *unit, ngx_uint_t i);
+static void ngx_helix_unit_order(ngx_helix_unit_t *unit, ngx_helix_job_t *job);
+static ngx_uint_t ngx_helix_unit_run_one(ngx_helix_pool_t *pool,
+    ngx_helix_unit_t *unit, ngx_uint_t i, ngx_helix_clock_t *clock);
 static void ngx_helix_unit_run_batch(ngx_helix_unit_t *unit);
+static void ngx_helix_clock_start(ngx_helix_pool_t *pool,
+    ngx_helix_clock_t *clock);
+static uint64_t ngx_helix_clock_read(ngx_helix_pool_t *pool,
+    ngx_helix_clock_t *clock, ngx_helix_unit_t *unit);
+static uint64_t ngx_helix_cpu(void);
 static ngx_uint_t ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit);
 
 
@@ -27,6 +43,7 @@ ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n)
     unit->kind = job->spec.kind;
     unit->lane = job->spec.strategy;
     unit->deadline = (uint64_t) -1;
+    unit->due = (uint64_t) -1;
 
     ngx_helix_unit_push(unit, job);
 
@@ -37,14 +54,27 @@ ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n)
 void
 ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
 {
-    unit->deadline = ngx_min(unit->deadline, ngx_helix_unit_deadline(job));
-
     unit->jobs[unit->n] = job;
     unit->states[unit->n] = job->state;
     unit->results[unit->n] = HELIX_AGAIN;
     unit->n++;
 
     job->unit = unit;
+
+    ngx_helix_unit_order(unit, job);
+}
+
+
+static void
+ngx_helix_unit_order(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
+{
+    uint64_t  deadline, due;
+
+    deadline = ngx_helix_unit_deadline(job);
+    due = job->exec->predict ? job->spec.entry.due : deadline;
+
+    unit->deadline = ngx_min(unit->deadline, deadline);
+    unit->due = ngx_min(unit->due, due);
 }
 
 
@@ -87,14 +117,18 @@ ngx_helix_unit_remove(ngx_helix_job_t *job)
     }
 
     unit->deadline = (uint64_t) -1;
+    unit->due = (uint64_t) -1;
 
     for (i = 0; i < unit->n; i++) {
-        unit->deadline = ngx_min(unit->deadline,
-                                 ngx_helix_unit_deadline(unit->jobs[i]));
+        ngx_helix_unit_order(unit, unit->jobs[i]);
     }
 
     job->unit = NULL;
-    job->times.queue = ngx_helix_now() - job->spec.received;
+    job->cpu = unit->cpu;
+    job->times.exec = unit->exec;
+    job->times.queue = ngx_helix_now() - job->spec.received - unit->exec;
+
+    ngx_helix_pool_leave(exec->pool, job);
 
     ngx_helix_wait_leave(exec->slot, unit->lane, 1);
 
@@ -111,26 +145,61 @@ ngx_helix_unit_remove(ngx_helix_job_t *job)
 
 
 void
-ngx_helix_unit_run(ngx_helix_unit_t *unit)
+ngx_helix_unit_recheck(const helix_router_t *router, ngx_helix_unit_t *unit,
+    uint64_t now)
 {
-    ngx_uint_t  i;
+    ngx_uint_t        i;
+    ngx_helix_job_t  *job;
+
+    for (i = 0; i < unit->n; i++) {
+        job = unit->jobs[i];
+
+        if (job->spec.budget
+            && !helix_router_recheck(router, &job->spec.entry,
+                                     ngx_helix_unit_deadline(job), now))
+        {
+            unit->results[i] = NGX_HELIX_SHED_RESULT;
+            unit->states[i] = NULL;
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_helix_unit_run(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
+{
+    ngx_uint_t         i;
+    ngx_helix_clock_t  clock;
+
+    ngx_helix_clock_start(pool, &clock);
 
     if (unit->n > 1 && unit->kind->step_batch) {
         ngx_helix_unit_run_batch(unit);
 
     } else {
         for (i = 0; i < unit->n; i++) {
-            ngx_helix_unit_run_one(unit, i);
+            if (!ngx_helix_unit_run_one(pool, unit, i, &clock)) {
+                return 0;
+            }
         }
     }
 
-    unit->ended = ngx_helix_now();
+    ngx_helix_clock_read(pool, &clock, unit);
+    unit->ended = clock.wall;
+
+    for (i = 0; i < unit->n; i++) {
+        ngx_helix_pool_leave(pool, unit->jobs[i]);
+    }
+
+    return 1;
 }
 
 
-static void
-ngx_helix_unit_run_one(ngx_helix_unit_t *unit, ngx_uint_t i)
+static ngx_uint_t
+ngx_helix_unit_run_one(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
+    ngx_uint_t i, ngx_helix_clock_t *clock)
 {
+    uint64_t              cpu;
     uint32_t             *cancel;
     ngx_helix_control_t   control;
 
@@ -144,7 +213,77 @@ ngx_helix_unit_run_one(ngx_helix_unit_t *unit, ngx_uint_t i)
                                cancel);
 
         unit->results[i] = unit->kind->step(unit->states[i], &control.control);
+
+        if (unit->results[i] != HELIX_AGAIN || !clock->predictive) {
+            continue;
+        }
+
+        cpu = ngx_helix_clock_read(pool, clock, unit);
+
+        if (unit->n == 1 && ngx_helix_pool_step(pool, unit, cpu)) {
+            return 0;
+        }
+
+        /* nobody is served by what comes too late, while others wait */
+
+        if (unit->jobs[i]->spec.budget && clock->wall > unit->deadline
+            && ngx_helix_pool_waits(pool))
+        {
+            unit->results[i] = NGX_HELIX_LATE_RESULT;
+        }
     }
+
+    return 1;
+}
+
+
+static void
+ngx_helix_clock_start(ngx_helix_pool_t *pool, ngx_helix_clock_t *clock)
+{
+    clock->predictive = ngx_helix_pool_predicts(pool);
+    clock->wall = ngx_helix_now();
+    clock->cpu = clock->predictive ? ngx_helix_cpu() : 0;
+}
+
+
+/* What the unit took since the last reading; the processor time of it. */
+
+static uint64_t
+ngx_helix_clock_read(ngx_helix_pool_t *pool, ngx_helix_clock_t *clock,
+    ngx_helix_unit_t *unit)
+{
+    uint64_t  wall, cpu, wall_used, cpu_used;
+
+    wall = ngx_helix_now();
+    wall_used = wall - clock->wall;
+    clock->wall = wall;
+    unit->exec += wall_used;
+
+    if (!clock->predictive) {
+        return 0;
+    }
+
+    cpu = ngx_helix_cpu();
+    cpu_used = cpu - clock->cpu;
+    clock->cpu = cpu;
+    unit->cpu += cpu_used;
+
+    ngx_helix_pool_used(pool, cpu_used, wall_used);
+
+    return cpu_used;
+}
+
+
+/* Processor time of this thread. */
+
+static uint64_t
+ngx_helix_cpu(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 
@@ -206,8 +345,9 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
     ngx_uint_t        i;
     ngx_helix_job_t  *job;
 
-    exec = unit->ended - unit->started;
+    exec = unit->exec;
 
+    ngx_helix_predict_lag(unit->jobs[0]->exec, unit->ended);
     ngx_helix_count_exec(unit->jobs[0]->exec->slot, unit->lane,
                          exec / unit->n);
 
@@ -220,6 +360,7 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
         job->batch_size = unit->n;
         job->times.queue = unit->started - job->spec.received;
         job->times.exec = exec;
+        job->cpu = unit->cpu / unit->n;
 
         ngx_helix_job_end(job, ngx_helix_result_end(unit->results[i]));
     }

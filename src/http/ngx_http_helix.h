@@ -78,7 +78,7 @@ typedef struct {
     helix_settings_t               settings;
     ngx_http_helix_place_t         places[NGX_HTTP_HELIX_SETTINGS];
                                                   /* of the table's rows */
-    ngx_str_t                      policy;
+    ngx_uint_t                     policy_given;
 
     ngx_str_t                      zone_name;
     ngx_http_helix_place_t         zone_place;
@@ -197,6 +197,7 @@ typedef struct {
     ngx_http_helix_kind_t         *kind;          /* NULL: not known (yet) */
     helix_plan_t                   plan;
     helix_decision_t               decision;
+    helix_verdict_t                verdict;       /* predictive policy */
     ngx_uint_t                     decided;
     const char                    *policy;        /* who decided */
     double                         pressure;      /* seen by the decision */
@@ -222,6 +223,8 @@ ngx_http_helix_ctx_t *ngx_http_helix_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_keep_ctx(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 
+
+const char *ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf);
 
 /* Content handlers. */
 ngx_int_t ngx_http_helix_handler(ngx_http_request_t *r);

@@ -9,6 +9,8 @@ static ngx_int_t ngx_http_helix_check(ngx_http_request_t *r,
 static void ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args);
 static void ngx_http_helix_decide(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
+static void ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf);
 static ngx_uint_t ngx_http_helix_dry_run(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_log_reject(ngx_http_request_t *r,
@@ -92,7 +94,7 @@ ngx_http_helix_run(ngx_http_request_t *r)
         ctx->decision.strategy = HELIX_DROP;
         ctx->decision.reason = HELIX_NO_SLOT;
         ctx->spec.strategy = HELIX_DROP;
-        ctx->policy = "threshold";
+        ctx->policy = ngx_http_helix_policy_name(hmcf);
         ctx->result = NGX_HTTP_HELIX_REJECTED;
         return ngx_http_helix_send_reject(r, ctx);
     }
@@ -181,6 +183,7 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->spec.kind = kind->kind;
     ctx->spec.kind_index = kind->index;
     ctx->spec.memory = ctx->plan.memory;
+    ctx->spec.work = ctx->plan.work;
     ctx->spec.budget = ctx->budget * 1000000;
     ctx->spec.timeout = hlcf->timeout;
 
@@ -202,9 +205,8 @@ ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args)
 static void
 ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    uint64_t                     threshold;
+    ngx_uint_t                   pinned;
     ngx_helix_zone_t            *zone;
-    helix_policy_job_t           job;
     ngx_http_helix_main_conf_t  *hmcf;
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
@@ -214,24 +216,24 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->pressure = ngx_helix_exec_pressure(hmcf->exec);
     ctx->busy = ngx_helix_tokens_busy(zone);
 
-    if (ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY)) {
+    pinned = ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY);
+
+    if (hmcf->settings.predictive) {
+        ngx_helix_exec_decide(hmcf->exec, &ctx->spec, (float) ctx->scaling,
+                              ctx->kind->batch && hmcf->settings.batching,
+                              pinned != 0, &ctx->verdict);
+
+        ctx->decision = ctx->verdict.decision;
+        ctx->policy = "predictive";
+
+    } else if (!pinned) {
+        ngx_http_helix_threshold(ctx, hmcf);
+    }
+
+    if (pinned) {
         ctx->decision.strategy = ctx->strategy;
         ctx->decision.reason = HELIX_PINNED;
         ctx->policy = "pinned";
-
-    } else {
-        threshold = ngx_helix_zone_threshold(zone,
-                                             hmcf->settings.spawn_threshold);
-
-        ctx->policy = (threshold == hmcf->settings.spawn_threshold)
-                      ? "threshold" : "adapted";
-
-        job.cost = ctx->cost;
-        job.scaling = (float) ctx->scaling;
-        job.batchable = ctx->kind->batch && hmcf->settings.batching;
-
-        ctx->decision = helix_threshold_decide(&hmcf->settings, threshold,
-                                               ctx->busy, &job);
     }
 
     ctx->spec.strategy = ctx->decision.strategy;
@@ -243,6 +245,35 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
                    ctx->scaling, ctx->budget,
                    helix_strategy_names[ctx->decision.strategy],
                    helix_reason_names[ctx->decision.reason], ctx->busy);
+}
+
+
+static void
+ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf)
+{
+    uint64_t            threshold;
+    helix_policy_job_t  job;
+
+    threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
+                                         hmcf->settings.spawn_threshold);
+
+    ctx->policy = (threshold == hmcf->settings.spawn_threshold)
+                  ? "threshold" : "adapted";
+
+    job.cost = ctx->cost;
+    job.scaling = (float) ctx->scaling;
+    job.batchable = ctx->kind->batch && hmcf->settings.batching;
+
+    ctx->decision = helix_threshold_decide(&hmcf->settings, threshold,
+                                           ctx->busy, &job);
+}
+
+
+const char *
+ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf)
+{
+    return hmcf->settings.predictive ? "predictive" : "threshold";
 }
 
 

@@ -242,8 +242,14 @@ ngx_http_helix_send_end(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         ctx->problem.code = "Expired";
         ctx->problem.title = "The job did not finish in time";
         ngx_str_set(&ctx->problem.detail,
-                    "there was no result when helix_timeout passed");
+                    "there was no result in time");
         break;
+
+    case NGX_HELIX_SHED:
+        ctx->decision.strategy = HELIX_DROP;
+        ctx->decision.reason = HELIX_INFEASIBLE;
+        ctx->result = NGX_HTTP_HELIX_REJECTED;
+        return ngx_http_helix_send_reject(r, ctx);
 
     case NGX_HELIX_FAILED:
         ctx->result = NGX_HTTP_HELIX_FAILED;
@@ -439,6 +445,17 @@ ngx_http_helix_retry_after(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
     zone = ngx_helix_exec_zone(hmcf->exec);
+
+    if (hmcf->settings.predictive) {
+
+        /* to come back would not help */
+
+        if (ctx->decision.reason == HELIX_TOO_BIG) {
+            return 0;
+        }
+
+        return ngx_helix_exec_retry(hmcf->exec, &ctx->spec.service);
+    }
 
     /* the lane that had no room; the policy refuses for the pool's sake */
 

@@ -76,7 +76,7 @@ ngx_http_helix_stats_router(helix_json_writer_t *json,
     helix_json_string(json, (char *) s->hmcf->zone_name.data,
                       s->hmcf->zone_name.len);
     helix_json_key(json, "policy");
-    helix_json_cstring(json, "threshold");
+    helix_json_cstring(json, ngx_http_helix_policy_name(s->hmcf));
     helix_json_key(json, "status");
     helix_json_cstring(json, ngx_http_helix_verdict(s));
     ngx_http_helix_stats_scalars(json, s);

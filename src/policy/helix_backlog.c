@@ -25,6 +25,8 @@ typedef struct {
     uint64_t                bits[HELIX_BACKLOG_LEVELS];    /* from "start" on */
     uint32_t                start[HELIX_BACKLOG_LEVELS];
     uint64_t                first[HELIX_BACKLOG_LEVELS];
+    double                  work;          /* what was due before now */
+    double                  variance;
 } helix_walk_t;
 
 typedef struct {
@@ -37,7 +39,12 @@ typedef struct {
 static uint32_t helix_backlog_bucket(uint64_t due, uint64_t now);
 static void helix_walk_start(helix_walk_t *walk, const helix_backlog_t *own,
     const helix_backlog_t *others, uint64_t now);
+static void helix_walk_late(helix_walk_t *walk, uint32_t level, uint64_t now);
 static void helix_walk_look(helix_walk_t *walk, uint32_t level);
+static uint64_t helix_walk_first(const helix_walk_t *walk, uint32_t level,
+    uint32_t i);
+static void helix_walk_sum(const helix_walk_t *walk, uint32_t level,
+    uint32_t i, double *work, double *variance);
 static bool helix_walk_next(helix_walk_t *walk, helix_stop_t *stop);
 static bool helix_backlog_meets(double slack, double work, double variance,
     double z);
@@ -167,10 +174,11 @@ helix_backlog_fits(const helix_backlog_t *own, const helix_backlog_t *others,
     helix_walk_t  walk;
 
     placed = false;
-    work = 0;
-    variance = 0;
 
     helix_walk_start(&walk, own, others, now);
+
+    work = walk.work;
+    variance = walk.variance;
 
     for ( ;; ) {
 
@@ -287,6 +295,8 @@ helix_walk_start(helix_walk_t *walk, const helix_backlog_t *own,
 
     walk->own = own;
     walk->others = others;
+    walk->work = 0;
+    walk->variance = 0;
 
     for (level = 0; level < HELIX_BACKLOG_LEVELS; level++) {
         start = (uint32_t) (now / helix_backlog_width[level]
@@ -305,7 +315,28 @@ helix_walk_start(helix_walk_t *walk, const helix_backlog_t *own,
                                 | bits << (HELIX_BACKLOG_SIZE - start);
         }
 
+        helix_walk_late(walk, level, now);
         helix_walk_look(walk, level);
+    }
+}
+
+
+/* What was due before now is done first, but would come last in the ring. */
+
+static void
+helix_walk_late(helix_walk_t *walk, uint32_t level, uint64_t now)
+{
+    uint32_t  i;
+    uint64_t  bits;
+
+    for (bits = walk->bits[level]; bits != 0; bits &= bits - 1) {
+        i = (walk->start[level] + (uint32_t) __builtin_ctzll(bits))
+            % HELIX_BACKLOG_SIZE;
+
+        if (helix_walk_first(walk, level, i) < now) {
+            helix_walk_sum(walk, level, i, &walk->work, &walk->variance);
+            walk->bits[level] &= ~(bits & -bits);
+        }
     }
 }
 
@@ -315,16 +346,22 @@ helix_walk_start(helix_walk_t *walk, const helix_backlog_t *own,
 static void
 helix_walk_look(helix_walk_t *walk, uint32_t level)
 {
-    uint32_t  i;
-    uint64_t  first, other;
-
     if (walk->bits[level] == 0) {
         walk->first[level] = UINT64_MAX;
         return;
     }
 
-    i = (walk->start[level]
-         + (uint32_t) __builtin_ctzll(walk->bits[level])) % HELIX_BACKLOG_SIZE;
+    walk->first[level] = helix_walk_first(walk, level,
+                  (walk->start[level]
+                   + (uint32_t) __builtin_ctzll(walk->bits[level]))
+                  % HELIX_BACKLOG_SIZE);
+}
+
+
+static uint64_t
+helix_walk_first(const helix_walk_t *walk, uint32_t level, uint32_t i)
+{
+    uint64_t  first, other;
 
     first = UINT64_MAX - 1;
 
@@ -337,15 +374,34 @@ helix_walk_look(helix_walk_t *walk, uint32_t level)
         first = (other < first) ? other : first;
     }
 
-    walk->first[level] = first;
+    return first;
+}
+
+
+static void
+helix_walk_sum(const helix_walk_t *walk, uint32_t level, uint32_t i,
+    double *work, double *variance)
+{
+    const helix_bucket_t  *bucket;
+
+    bucket = &walk->own->buckets[level][i];
+
+    *work += (double) helix_get(&bucket->work);
+    *variance += (double) helix_get(&bucket->variance);
+
+    if (walk->others != NULL && (walk->others->bits[level] >> i & 1)) {
+        bucket = &walk->others->buckets[level][i];
+
+        *work += (double) bucket->work;
+        *variance += (double) bucket->variance;
+    }
 }
 
 
 static bool
 helix_walk_next(helix_walk_t *walk, helix_stop_t *stop)
 {
-    uint32_t               level, i, next;
-    const helix_bucket_t  *bucket;
+    uint32_t  level, i, next;
 
     next = 0;
 
@@ -362,18 +418,11 @@ helix_walk_next(helix_walk_t *walk, helix_stop_t *stop)
     i = (walk->start[next]
          + (uint32_t) __builtin_ctzll(walk->bits[next])) % HELIX_BACKLOG_SIZE;
 
-    bucket = &walk->own->buckets[next][i];
-
     stop->first = walk->first[next];
-    stop->work = (double) helix_get(&bucket->work);
-    stop->variance = (double) helix_get(&bucket->variance);
+    stop->work = 0;
+    stop->variance = 0;
 
-    if (walk->others != NULL && (walk->others->bits[next] >> i & 1)) {
-        bucket = &walk->others->buckets[next][i];
-
-        stop->work += (double) bucket->work;
-        stop->variance += (double) bucket->variance;
-    }
+    helix_walk_sum(walk, next, i, &stop->work, &stop->variance);
 
     walk->bits[next] &= walk->bits[next] - 1;
     helix_walk_look(walk, next);

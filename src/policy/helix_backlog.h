@@ -20,6 +20,7 @@ typedef struct {
     int64_t     work;                /* ns left */
     int64_t     variance;            /* us^2 left */
     uint32_t    bucket;
+    float       drift;               /* of the model when work was predicted */
 } helix_entry_t;
 
 

@@ -26,9 +26,11 @@
 #define HELIX_LAG_SPREADS     4
 #define HELIX_LAG_MAX         10e6         /* ns */
 
-#define HELIX_SHARE_BACKLOG   15e6         /* ns of work: below it shares do
+#define HELIX_SHARE_BACKLOG   20e6         /* ns of work: below it shares do
                                               not bind */
 #define HELIX_SHARE_DEPTH     50e6         /* ns of a share */
+
+#define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 
 #define HELIX_PROBE           1000000000   /* ns */
 
@@ -45,6 +47,7 @@
                      __ATOMIC_RELAXED)
 
 
+static void helix_router_look(helix_router_t *router, uint64_t now);
 static void helix_router_samples(helix_router_t *router,
     const helix_report_t *const *reports, const bool *alive, uint32_t n);
 static void helix_router_efficiency(helix_router_t *router,
@@ -139,16 +142,20 @@ helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
     helix_router_samples(router, reports, alive, n);
     helix_router_efficiency(router, reports, n);
 
-    memset(router->others.bits, 0, sizeof(router->others.bits));
     router->workers = 0;
+    router->npeers = 0;
 
     for (i = 0; i < n; i++) {
         router->workers += alive[i];
 
-        if (alive[i] && reports[i] != router->report) {
-            helix_backlog_merge(&router->others, &reports[i]->backlog);
+        if (alive[i] && reports[i] != router->report
+            && router->npeers < HELIX_ROUTER_PEERS)
+        {
+            router->peers[router->npeers++] = &reports[i]->backlog;
         }
     }
+
+    helix_router_look(router, now);
 
     router->queued = helix_backlog_work(&router->others)
                      + helix_backlog_work(&router->report->backlog);
@@ -162,6 +169,23 @@ helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
     if (now - router->windowed >= HELIX_ROUTER_WINDOW) {
         helix_router_window(router, reports, n, now - router->windowed);
         router->windowed = now;
+    }
+}
+
+
+/* Two workers must not fill the same gap. */
+
+static void
+helix_router_look(helix_router_t *router, uint64_t now)
+{
+    uint32_t  i;
+
+    router->looked = now;
+
+    memset(router->others.bits, 0, sizeof(router->others.bits));
+
+    for (i = 0; i < router->npeers; i++) {
+        helix_backlog_merge(&router->others, router->peers[i]);
     }
 }
 
@@ -328,15 +352,17 @@ helix_router_shares(helix_router_t *router, const uint64_t *offered,
     uint64_t elapsed)
 {
     double    level, total, rate[HELIX_REPORT_KINDS];
-    uint32_t  k;
+    uint32_t  k, asking;
     uint64_t  all, own;
 
     total = 0;
+    asking = 0;
 
     for (k = 0; k < router->nkinds; k++) {
         rate[k] = (double) (offered[k] - router->offered[k])
                   / (double) elapsed;
         total += rate[k];
+        asking += (rate[k] > 0);
     }
 
     router->demand = total / helix_router_capacity(router);
@@ -348,6 +374,7 @@ helix_router_shares(helix_router_t *router, const uint64_t *offered,
         all = offered[k] - router->offered[k];
         own = router->report->offered[k] - router->own_offered[k];
 
+        router->capped[k] = (asking > 1 && rate[k] > level);
         router->share[k] = all ? level * (double) own / (double) all : level;
 
         router->offered[k] = offered[k];
@@ -397,6 +424,10 @@ helix_router_decide(helix_router_t *router, const helix_router_job_t *job,
     const helix_router_view_t *view, helix_verdict_t *v)
 {
     helix_report_t  *report;
+
+    if (view->now - router->looked >= HELIX_ROUTER_LOOK) {
+        helix_router_look(router, view->now);
+    }
 
     helix_router_explain(router, job, view, v);
 
@@ -544,7 +575,7 @@ helix_router_pool(const helix_router_t *router, const helix_router_job_t *job,
 
     if (verdict == HELIX_LANE_CHOSEN && router->shedding
         && !(router->without & HELIX_WITHOUT_SHARES)
-        && router->credit[job->kind] <= 0
+        && router->capped[job->kind] && router->credit[job->kind] <= 0
         && router->queued > HELIX_SHARE_BACKLOG * v->capacity)
     {
         verdict = HELIX_LANE_SHARE;
@@ -620,6 +651,7 @@ helix_router_try(const helix_router_t *router, const helix_router_view_t *view,
     v->entry.work = (int64_t) v->service.mean;
     v->entry.variance = (int64_t) (v->service.variance
                                    / HELIX_NSEC_PER_MSEC);
+    v->entry.drift = (float) router->drift;
     v->entry.due = v->aim;
 
     if ((double) v->aim < (double) (view->now + delay) + alone) {
@@ -691,7 +723,10 @@ helix_router_recheck(const helix_router_t *router, const helix_entry_t *entry,
         return true;
     }
 
-    left = (double) entry->work / router->efficiency;
+    /* what is known now, not what was when the job came */
+
+    left = (double) entry->work * exp(router->drift - (double) entry->drift)
+           / router->efficiency;
 
     return (double) deadline >= (double) now + left;
 }

@@ -26,6 +26,7 @@
 #define HELIX_ROUTER_AIM      0.95         /* of the budget */
 #define HELIX_ROUTER_TURN     500000       /* ns of inline jobs a turn */
 #define HELIX_ROUTER_LONG     1000000      /* ns: a turn that is too long */
+#define HELIX_ROUTER_PEERS    64
 #define HELIX_ROUTER_FEW      8            /* samples of the living */
 
 
@@ -127,11 +128,15 @@ typedef struct {
 
     bool                     shedding;   /* jobs were refused lately */
     double                   share[HELIX_REPORT_KINDS];    /* ns of work a ns */
+    bool                     capped[HELIX_REPORT_KINDS];   /* asks for more */
     double                   credit[HELIX_REPORT_KINDS];   /* ns of work */
     uint64_t                 probed[HELIX_REPORT_KINDS];   /* last admitted */
 
     uint64_t                 retry;      /* the virtual clock, ns */
 
+    const helix_backlog_t   *peers[HELIX_ROUTER_PEERS];
+    uint32_t                 npeers;
+    uint64_t                 looked;     /* at them */
     helix_backlog_t          others;
     double                   queued;     /* ns of work, all workers */
 

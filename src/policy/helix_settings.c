@@ -122,6 +122,8 @@ helix_settings_init(helix_settings_t *settings)
 
     memset(settings, 0, sizeof(helix_settings_t));
 
+    settings->predictive = true;
+
     for (row = helix_settings_table; row->name != NULL; row++) {
         field = (char *) settings + row->offset;
 

@@ -20,6 +20,7 @@
 
 
 typedef struct {
+    bool       predictive;               /* else threshold; not in the table */
     uint64_t   inline_threshold;         /* cost */
     uint64_t   spawn_threshold;          /* cost */
     uint64_t   concurrency;              /* jobs that run at once, host-wide */

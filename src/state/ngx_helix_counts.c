@@ -95,6 +95,13 @@ ngx_helix_slot_pressure(ngx_helix_slot_t *slot)
 }
 
 
+helix_report_t *
+ngx_helix_slot_report(ngx_helix_slot_t *slot)
+{
+    return &slot->report;
+}
+
+
 uint64_t
 ngx_helix_lane_in_flight(const ngx_helix_lane_counts_t *lane)
 {
@@ -134,6 +141,10 @@ ngx_helix_counts_fold(ngx_helix_slot_t *slot)
     for (l = 0; l < NGX_HELIX_LANES; l++) {
         ngx_helix_set(&slot->waiting[l], 0);
     }
+
+    ngx_helix_set(&slot->sleepers, 0);
+    ngx_helix_set(&slot->report.head, 0);
+    ngx_memzero(&slot->report.backlog, sizeof(helix_backlog_t));
 
     return lost;
 }
@@ -195,6 +206,28 @@ ngx_helix_counts_sum(ngx_helix_kind_counts_t *sum,
 
     sum->invalid += __atomic_load_n(&part->invalid, __ATOMIC_ACQUIRE);
     sum->dropped += __atomic_load_n(&part->dropped, __ATOMIC_ACQUIRE);
+}
+
+
+ngx_uint_t
+ngx_helix_zone_reports(ngx_helix_zone_t *zone, const helix_report_t **reports,
+    bool *alive)
+{
+    ngx_uint_t         i;
+    ngx_helix_slot_t  *slot;
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+
+        if (!ngx_helix_get(&slot->used)) {
+            break;
+        }
+
+        reports[i] = &slot->report;
+        alive[i] = (ngx_helix_get(&slot->owner) != 0);
+    }
+
+    return i;
 }
 
 

@@ -16,7 +16,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     3
+#define NGX_HELIX_LAYOUT     4
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -36,8 +36,12 @@ struct ngx_helix_slot_s {
     uint64_t                  mean_exec[NGX_HELIX_LANES];  /* ns */
     helix_pressure_t          pressure;
 
-    /* pool threads leave too */
+    /* pool threads write too */
     uint64_t                  waiting[NGX_HELIX_LANES] ngx_helix_aligned;
+    uint32_t                  wakeups;       /* futex: threads without a token */
+    uint32_t                  sleepers;
+
+    helix_report_t            report ngx_helix_aligned;
 
     ngx_helix_counts_t        counts ngx_helix_aligned;
 
@@ -79,7 +83,7 @@ uint8_t ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 /* Frees the tokens that a dead process held. */
 void ngx_helix_tokens_free(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 
-/* Adds what a dead process had in flight to "lost". */
+/* Adds what a dead process had in flight to "lost", and forgets what waited. */
 uint64_t ngx_helix_counts_fold(ngx_helix_slot_t *slot);
 
 

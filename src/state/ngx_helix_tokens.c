@@ -1,6 +1,14 @@
 
 #include "ngx_helix_layout.h"
 
+#if (NGX_LINUX)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
+
+
+#define NGX_HELIX_SLEEP  1000000     /* ns */
+
 
 uint8_t
 ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
@@ -121,6 +129,14 @@ ngx_helix_wait_leave(ngx_helix_slot_t *slot, helix_strategy_t lane,
 }
 
 
+void
+ngx_helix_wait_return(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    ngx_uint_t n)
+{
+    (void) __atomic_add_fetch(&slot->waiting[lane], n, __ATOMIC_RELAXED);
+}
+
+
 uint64_t
 ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane)
 {
@@ -143,4 +159,80 @@ ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane)
     }
 
     return n;
+}
+
+
+ngx_helix_slot_t *
+ngx_helix_zone_urgent(ngx_helix_zone_t *zone, uint64_t now, uint64_t *due)
+{
+    uint64_t           head;
+    ngx_uint_t         i;
+    ngx_helix_slot_t  *slot, *urgent;
+
+    urgent = NULL;
+    *due = (uint64_t) -1;
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+
+        if (!ngx_helix_get(&slot->used)) {
+            break;
+        }
+
+        head = ngx_helix_get(&slot->report.head);
+
+        if (head != 0 && head < *due
+            && now < ngx_helix_get(&slot->report.seen)
+                     + NGX_HELIX_TERM * 1000000ULL)
+        {
+            *due = head;
+            urgent = slot;
+        }
+    }
+
+    return urgent;
+}
+
+
+uint32_t
+ngx_helix_wakeups(ngx_helix_slot_t *slot)
+{
+    return __atomic_load_n(&slot->wakeups, __ATOMIC_SEQ_CST);
+}
+
+
+void
+ngx_helix_sleep(ngx_helix_slot_t *slot, uint32_t seen)
+{
+    struct timespec  ts = { 0, NGX_HELIX_SLEEP };
+
+#if (NGX_LINUX)
+
+    (void) __atomic_add_fetch(&slot->sleepers, 1, __ATOMIC_SEQ_CST);
+
+    (void) syscall(SYS_futex, &slot->wakeups, FUTEX_WAIT, seen, &ts, NULL, 0);
+
+    (void) __atomic_sub_fetch(&slot->sleepers, 1, __ATOMIC_SEQ_CST);
+
+#else
+
+    (void) nanosleep(&ts, NULL);
+
+#endif
+}
+
+
+void
+ngx_helix_wake(ngx_helix_slot_t *slot)
+{
+    (void) __atomic_add_fetch(&slot->wakeups, 1, __ATOMIC_SEQ_CST);
+
+#if (NGX_LINUX)
+
+    if (__atomic_load_n(&slot->sleepers, __ATOMIC_SEQ_CST) != 0) {
+        (void) syscall(SYS_futex, &slot->wakeups, FUTEX_WAKE, 1, NULL, NULL,
+                       0);
+    }
+
+#endif
 }

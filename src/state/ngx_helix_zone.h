@@ -25,6 +25,7 @@
 
 #include "helix_hist.h"
 #include "helix_pressure.h"
+#include "helix_report.h"
 #include "helix_strategy.h"
 
 
@@ -170,6 +171,12 @@ void ngx_helix_count_times(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane, uint64_t queue, uint64_t exec, uint64_t total);
 
 helix_pressure_t *ngx_helix_slot_pressure(ngx_helix_slot_t *slot);
+helix_report_t *ngx_helix_slot_report(ngx_helix_slot_t *slot);
+
+/* The reports of all slots that were ever used, at most NGX_HELIX_SLOTS, and
+   whether their owners are alive; returns their number. */
+ngx_uint_t ngx_helix_zone_reports(ngx_helix_zone_t *zone,
+    const helix_report_t **reports, bool *alive);
 
 
 /*
@@ -180,6 +187,10 @@ helix_pressure_t *ngx_helix_slot_pressure(ngx_helix_slot_t *slot);
 ngx_int_t ngx_helix_wait_enter(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
     helix_strategy_t lane, uint64_t limit);
 void ngx_helix_wait_leave(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    ngx_uint_t n);
+
+/* A place again for jobs that ran and make way for others.  Pool threads. */
+void ngx_helix_wait_return(ngx_helix_slot_t *slot, helix_strategy_t lane,
     ngx_uint_t n);
 uint64_t ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane);
 
@@ -193,6 +204,22 @@ ngx_int_t ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 void ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token);
 ngx_uint_t ngx_helix_tokens_busy(ngx_helix_zone_t *zone);
 
+/*
+ * The worker whose most urgent waiting job is due first, of those that were
+ * seen in the last NGX_HELIX_TERM ms; *due is when, UINT64_MAX if none.  Any
+ * thread.
+ */
+ngx_helix_slot_t *ngx_helix_zone_urgent(ngx_helix_zone_t *zone, uint64_t now,
+    uint64_t *due);
+
+/*
+ * Threads without a token sleep until one is free, at most a millisecond.
+ * "seen" is what ngx_helix_wakeups() said before the token was found taken: a
+ * wake-up since then is not missed.  Any thread, of any process.
+ */
+uint32_t ngx_helix_wakeups(ngx_helix_slot_t *slot);
+void ngx_helix_sleep(ngx_helix_slot_t *slot, uint32_t seen);
+void ngx_helix_wake(ngx_helix_slot_t *slot);
 
 /* The concurrency of the newest configuration, which binds the workers of older
    ones too; every worker sets it when it starts. */

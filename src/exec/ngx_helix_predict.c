@@ -1,0 +1,252 @@
+
+#include "ngx_helix_lanes.h"
+
+#include "ngx_helix_process.h"
+
+
+#define NGX_HELIX_STEP   (HELIX_ROUTER_TICK / 1000000)     /* ms */
+
+
+static void ngx_helix_predict_tick(ngx_event_t *ev);
+static void ngx_helix_predict_look(ngx_helix_exec_t *exec, uint64_t now);
+static void ngx_helix_predict_turned(ngx_event_t *ev);
+static void ngx_helix_predict_job(const ngx_helix_job_spec_t *spec,
+    helix_router_job_t *job);
+
+
+ngx_int_t
+ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
+    const double *units, const ngx_cpuset_t *cpus)
+{
+    double                n;
+    ngx_helix_predict_t  *predict;
+
+    predict = ngx_pcalloc(cycle->pool, sizeof(ngx_helix_predict_t));
+    if (predict == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* where the threads run, not where a worker is tied to */
+
+    n = ngx_helix_process_cpus();
+
+#if (NGX_HAVE_CPUSET_SETAFFINITY || NGX_HAVE_SCHED_SETAFFINITY)
+    if (cpus) {
+        n = ngx_max(n, CPU_COUNT(cpus));
+    }
+#endif
+
+    helix_router_init(&predict->router, exec->settings,
+                      exec->slot ? ngx_helix_slot_report(exec->slot) : NULL,
+                      units, NGX_HELIX_KINDS, n, ngx_helix_now());
+
+    predict->tick.handler = ngx_helix_predict_tick;
+    predict->tick.data = exec;
+    predict->tick.log = exec->log;
+    predict->tick.cancelable = 1;
+
+    predict->turn.handler = ngx_helix_predict_turned;
+    predict->turn.data = exec;
+    predict->turn.log = exec->log;
+
+    exec->predict = predict;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_helix_predict_close(ngx_helix_exec_t *exec)
+{
+    if (exec->predict == NULL) {
+        return;
+    }
+
+    if (exec->predict->tick.timer_set) {
+        ngx_del_timer(&exec->predict->tick);
+    }
+
+    if (exec->predict->turn.posted) {
+        ngx_delete_posted_event(&exec->predict->turn);
+    }
+}
+
+
+const helix_router_t *
+ngx_helix_exec_router(ngx_helix_exec_t *exec)
+{
+    return exec->predict ? &exec->predict->router : NULL;
+}
+
+
+void
+ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
+    float scaling, ngx_uint_t batchable, ngx_uint_t explain,
+    helix_verdict_t *verdict)
+{
+    helix_router_t       *router;
+    helix_router_job_t    job;
+    helix_router_view_t   view;
+    ngx_helix_predict_t  *predict;
+
+    predict = exec->predict;
+    router = &predict->router;
+
+    ngx_helix_predict_turn(exec);
+
+    ngx_helix_predict_job(spec, &job);
+
+    job.scaling = scaling;
+    job.batchable = batchable;
+
+    view.now = spec->received;
+    view.busy = ngx_helix_tokens_busy(exec->zone);
+    view.spawned = exec->spawn.work;
+    view.turn = predict->inlined;
+
+    if (explain) {
+        helix_router_explain(router, &job, &view, verdict);
+
+    } else {
+        helix_router_decide(router, &job, &view, verdict);
+    }
+
+    if (!explain && verdict->decision.strategy != HELIX_DROP) {
+        helix_router_admitted(router, &job, verdict, view.now);
+    }
+
+    spec->service = verdict->service;
+    spec->entry = verdict->entry;
+}
+
+
+static void
+ngx_helix_predict_job(const ngx_helix_job_spec_t *spec,
+    helix_router_job_t *job)
+{
+    ngx_memzero(job, sizeof(helix_router_job_t));
+
+    job->kind = spec->kind_index;
+    job->work = spec->work;
+    job->received = spec->received;
+    job->budget = spec->budget ? spec->budget : spec->timeout * 1000000ULL;
+}
+
+
+uint64_t
+ngx_helix_exec_retry(ngx_helix_exec_t *exec, const helix_service_t *service)
+{
+    return helix_router_retry(&exec->predict->router, service, ngx_helix_now(),
+                              (uint32_t) ngx_random());
+}
+
+
+/* The first thing that helix does in a turn of the event loop: from here until
+   the turn's posted events the loop is busy. */
+
+void
+ngx_helix_predict_turn(ngx_helix_exec_t *exec)
+{
+    uint64_t              now;
+    ngx_helix_predict_t  *predict;
+
+    predict = exec->predict;
+
+    if (predict == NULL || predict->turn.posted) {
+        return;
+    }
+
+    now = ngx_helix_now();
+
+    predict->started = now;
+    predict->inlined = 0;
+    predict->turns++;
+
+    ngx_post_event(&predict->turn, &ngx_posted_events);
+
+    if (now - predict->router.ticked >= 2 * HELIX_ROUTER_TICK) {
+        ngx_helix_predict_look(exec, now);
+    }
+
+    if (!predict->tick.timer_set) {
+        ngx_add_timer(&predict->tick, NGX_HELIX_STEP);
+    }
+}
+
+
+static void
+ngx_helix_predict_turned(ngx_event_t *ev)
+{
+    ngx_helix_exec_t  *exec = ev->data;
+
+    helix_router_turned(&exec->predict->router,
+                        ngx_helix_now() - exec->predict->started);
+}
+
+
+static void
+ngx_helix_predict_tick(ngx_event_t *ev)
+{
+    ngx_helix_exec_t     *exec = ev->data;
+    ngx_helix_predict_t  *predict;
+
+    predict = exec->predict;
+
+    ngx_helix_predict_look(exec, ngx_helix_now());
+
+    if (predict->turns || !ngx_queue_empty(&exec->jobs)) {
+        predict->turns = 0;
+        ngx_add_timer(&predict->tick, NGX_HELIX_STEP);
+    }
+}
+
+
+static void
+ngx_helix_predict_look(ngx_helix_exec_t *exec, uint64_t now)
+{
+    bool                   alive[NGX_HELIX_SLOTS];
+    ngx_uint_t             n;
+    helix_router_t        *router;
+    const helix_report_t  *reports[NGX_HELIX_SLOTS];
+
+    if (exec->slot == NULL) {
+        return;
+    }
+
+    router = &exec->predict->router;
+    router->report = ngx_helix_slot_report(exec->slot);
+    router->nkinds = ngx_helix_zone_kinds(exec->zone);
+
+    n = ngx_helix_zone_reports(exec->zone, reports, alive);
+
+    helix_router_tick(router, reports, alive, n, now);
+}
+
+
+void
+ngx_helix_predict_lag(ngx_helix_exec_t *exec, uint64_t ended)
+{
+    if (exec->predict) {
+        ngx_helix_predict_turn(exec);
+        helix_router_lagged(&exec->predict->router, ngx_helix_now() - ended);
+    }
+}
+
+
+void
+ngx_helix_predict_ended(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, uint64_t cpu, ngx_uint_t alone,
+    ngx_helix_end_t end, ngx_uint_t late)
+{
+    helix_router_job_t  job;
+
+    if (exec->predict == NULL) {
+        return;
+    }
+
+    ngx_helix_predict_job(spec, &job);
+
+    helix_router_ended(&exec->predict->router, &job, &spec->service, cpu,
+                       end == NGX_HELIX_COMPLETED && alone && cpu,
+                       end == NGX_HELIX_COMPLETED && !late);
+}

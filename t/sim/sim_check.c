@@ -1,0 +1,9 @@
+
+#include "sim.h"
+
+
+int
+sim_check(void)
+{
+    return 0;
+}

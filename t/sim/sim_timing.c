@@ -1,0 +1,8 @@
+
+#include "sim.h"
+
+
+void
+sim_timing(void)
+{
+}
