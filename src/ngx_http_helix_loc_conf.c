@@ -42,6 +42,7 @@ ngx_http_helix_create_loc_conf(ngx_conf_t *cf)
     hlcf->retry_after = NGX_CONF_UNSET_MSEC;
     hlcf->log_level = NGX_CONF_UNSET_UINT;
     hlcf->dry_run = NGX_CONF_UNSET;
+    hlcf->explain = NGX_CONF_UNSET;
     hlcf->headers = NGX_CONF_UNSET_UINT;
 
     return hlcf;
@@ -64,6 +65,7 @@ ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_HELIX_RETRY_AUTO);
     ngx_conf_merge_uint_value(conf->log_level, prev->log_level, NGX_LOG_WARN);
     ngx_conf_merge_value(conf->dry_run, prev->dry_run, 0);
+    ngx_conf_merge_value(conf->explain, prev->explain, 0);
     ngx_conf_merge_uint_value(conf->headers, prev->headers,
                               NGX_HTTP_HELIX_HEADERS_BASIC);
 

@@ -143,6 +143,13 @@ static ngx_command_t  ngx_http_helix_commands[] = {
       offsetof(ngx_http_helix_loc_conf_t, dry_run),
       NULL },
 
+    { ngx_string("helix_explain"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_helix_loc_conf_t, explain),
+      NULL },
+
     { ngx_string("helix_headers"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,

@@ -117,6 +117,38 @@ void ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
     float scaling, ngx_uint_t batchable, ngx_uint_t explain,
     helix_verdict_t *verdict);
 
+/*
+ * What the predictive policy knows, as this worker sees it; all zero under
+ * another.  Times are seconds.
+ */
+
+typedef struct {
+    double                     capacity;       /* processors for jobs */
+    double                     efficiency;     /* processor time by wall time of
+                                                  the threads */
+    double                     demand;         /* work offered by capacity */
+    double                     queued;         /* work that waits or runs */
+    double                     margin;         /* standard deviations */
+    double                     waste;          /* of the last 100 ms, 0..1 */
+    double                     loop;           /* share of time with jobs */
+    double                     lag;            /* from a thread to the answer */
+    double                     limit;          /* of an inline job */
+    double                     drift;          /* factor of all service times */
+    double                     within;         /* jobs at most their predicted
+                                                  90 % quantile, 0..1 */
+    double                     accuracy;       /* actual by predicted time */
+    double                     spent;          /* processor time of ended jobs */
+    double                     wasted;         /* of those late or cancelled */
+} ngx_helix_insight_t;
+
+void ngx_helix_exec_insight(ngx_helix_exec_t *exec,
+    ngx_helix_insight_t *insight);
+
+/* Of one kind: the predicted time of its typical job, seconds; the processors
+   it may have while jobs are refused; samples seen, older ones discounted. */
+void ngx_helix_exec_kind(ngx_helix_exec_t *exec, ngx_uint_t kind,
+    double *service, double *share, double *samples);
+
 /* Retry-After of the predictive policy for a refused job, ms. */
 uint64_t ngx_helix_exec_retry(ngx_helix_exec_t *exec,
     const helix_service_t *service);

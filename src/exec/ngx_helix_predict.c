@@ -3,8 +3,13 @@
 
 #include "ngx_helix_process.h"
 
+#include <math.h>
+
 
 #define NGX_HELIX_STEP   (HELIX_ROUTER_TICK / 1000000)     /* ms */
+#define NGX_HELIX_NSEC   1e-9
+
+#define ngx_helix_predict_get(p)  __atomic_load_n(p, __ATOMIC_RELAXED)
 
 
 static void ngx_helix_predict_tick(ngx_event_t *ev);
@@ -249,4 +254,83 @@ ngx_helix_predict_ended(ngx_helix_exec_t *exec,
     helix_router_ended(&exec->predict->router, &job, &spec->service, cpu,
                        end == NGX_HELIX_COMPLETED && alone && cpu,
                        end == NGX_HELIX_COMPLETED && !late);
+}
+
+
+void
+ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
+{
+    bool                   alive[NGX_HELIX_SLOTS];
+    ngx_uint_t             i, n;
+    helix_report_t         sum;
+    helix_router_t        *router;
+    const helix_report_t  *reports[NGX_HELIX_SLOTS];
+
+    ngx_memzero(insight, sizeof(ngx_helix_insight_t));
+
+    if (exec->predict == NULL || exec->slot == NULL) {
+        return;
+    }
+
+    ngx_helix_predict_look(exec, ngx_helix_now());
+
+    ngx_memzero(&sum, offsetof(helix_report_t, backlog));
+
+    n = ngx_helix_zone_reports(exec->zone, reports, alive);
+
+    for (i = 0; i < n; i++) {
+        sum.spent += ngx_helix_predict_get(&reports[i]->spent);
+        sum.wasted += ngx_helix_predict_get(&reports[i]->wasted);
+        sum.known += ngx_helix_predict_get(&reports[i]->known);
+        sum.within += ngx_helix_predict_get(&reports[i]->within);
+        sum.predicted += ngx_helix_predict_get(&reports[i]->predicted);
+        sum.actual += ngx_helix_predict_get(&reports[i]->actual);
+    }
+
+    router = &exec->predict->router;
+
+    insight->capacity = helix_router_capacity(router);
+    insight->efficiency = router->efficiency;
+    insight->demand = router->demand;
+    insight->queued = router->queued * NGX_HELIX_NSEC;
+    insight->margin = router->margin;
+    insight->waste = router->waste;
+    insight->loop = router->loop;
+    insight->lag = router->lag * NGX_HELIX_NSEC;
+    insight->limit = router->limit * NGX_HELIX_NSEC;
+    insight->drift = exp(router->drift);
+    insight->within = (double) sum.within / ngx_max(sum.known, 1);
+    insight->accuracy = (double) sum.actual / ngx_max(sum.predicted, 1);
+    insight->spent = (double) sum.spent * NGX_HELIX_NSEC;
+    insight->wasted = (double) sum.wasted * NGX_HELIX_NSEC;
+}
+
+
+void
+ngx_helix_exec_kind(ngx_helix_exec_t *exec, ngx_uint_t kind, double *service,
+    double *share, double *samples)
+{
+    helix_fit_t      *fit;
+    helix_router_t   *router;
+    helix_samples_t  *own;
+
+    *service = 0;
+    *share = 0;
+    *samples = 0;
+
+    if (exec->predict == NULL || exec->slot == NULL) {
+        return;
+    }
+
+    router = &exec->predict->router;
+    own = &router->report->samples[kind];
+    fit = &router->fits[kind];
+
+    *share = router->share[kind];
+    *samples = fit->n;
+
+    if (own->n > 0) {
+        *service = exp(fit->intercept + router->drift
+                       + fit->slope * own->x / own->n) * NGX_HELIX_NSEC;
+    }
 }

@@ -35,6 +35,7 @@ typedef enum {
     NGX_HTTP_HELIX_BUDGET,
     NGX_HTTP_HELIX_STRATEGY,          /* configuration only */
     NGX_HTTP_HELIX_BIGINT,            /* query string only */
+    NGX_HTTP_HELIX_EXPLAIN,           /* likewise */
     NGX_HTTP_HELIX_FIELDS
 } ngx_http_helix_field_t;
 
@@ -111,6 +112,7 @@ typedef enum {
     NGX_HTTP_HELIX_STATUS_JSON,
     NGX_HTTP_HELIX_STATUS_HEALTH,
     NGX_HTTP_HELIX_STATUS_PROMETHEUS,
+    NGX_HTTP_HELIX_STATUS_EXPLAIN,
     NGX_HTTP_HELIX_STATUS_NONE            /* no such path */
 } ngx_http_helix_status_format_t;
 
@@ -138,6 +140,7 @@ typedef struct {
     ngx_msec_t                     retry_after;
     ngx_uint_t                     log_level;
     ngx_flag_t                     dry_run;
+    ngx_flag_t                     explain;
     ngx_uint_t                     headers;
     ngx_uint_t                     status;
     ngx_uint_t                     status_format;
@@ -193,11 +196,14 @@ typedef struct {
     uint64_t                       budget;        /* ms, 0: none */
     helix_strategy_t               strategy;      /* pinned */
     ngx_uint_t                     bigint_string;
+    ngx_uint_t                     explain;
 
     ngx_http_helix_kind_t         *kind;          /* NULL: not known (yet) */
     helix_plan_t                   plan;
     helix_decision_t               decision;
     helix_verdict_t                verdict;       /* predictive policy */
+    uint64_t                       threshold;     /* threshold policy: spawn's,
+                                                     as adapted */
     ngx_uint_t                     decided;
     const char                    *policy;        /* who decided */
     double                         pressure;      /* seen by the decision */
@@ -229,6 +235,22 @@ const char *ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf);
 /* Content handlers. */
 ngx_int_t ngx_http_helix_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_status_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_helix_explain_handler(ngx_http_request_t *r);
+
+
+/* Reads and checks the job of a request whose body was read: all that can be
+   wrong with it, and what it will cost.  Results as those of read_job(). */
+ngx_int_t ngx_http_helix_check(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+
+/* How should it run?  With "explain" it is not going to. */
+void ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_uint_t explain);
+
+/* The decision with its inputs, what was weighed, and what would change it:
+   one JSON object. */
+void ngx_http_helix_write_explain(helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx, ngx_http_helix_main_conf_t *hmcf);
 
 
 /*

@@ -59,7 +59,10 @@ static const ngx_http_helix_field_info_t
       "inline, spawn, cpu_pool, batch or drop" },
 
     { "bigint", "bigint", 1, 1,
-      "number or string" }
+      "number or string" },
+
+    { "explain", "explain", 1, 1,
+      "0 or 1, and 1 only where helix_explain is on" }
 };
 
 
@@ -259,7 +262,7 @@ ngx_http_helix_field_text(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     case NGX_HTTP_HELIX_INPUTS:
         return ngx_http_helix_field_inputs(r, ctx, value);
 
-    default: /* KIND, STRATEGY, BIGINT */
+    default: /* KIND, STRATEGY, BIGINT, EXPLAIN */
         return ngx_http_helix_field_word(r, ctx, field, value);
     }
 }
@@ -487,6 +490,8 @@ static ngx_int_t
 ngx_http_helix_field_word(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_field_t field, ngx_str_t *value)
 {
+    ngx_http_helix_loc_conf_t  *hlcf;
+
     switch (field) {
 
     case NGX_HTTP_HELIX_KIND:
@@ -501,6 +506,20 @@ ngx_http_helix_field_word(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
                                             (char *) value->data, value->len);
         }
 
+        break;
+
+    case NGX_HTTP_HELIX_EXPLAIN:
+        hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+        if (value->len != 1
+            || (value->data[0] != '0'
+                && (value->data[0] != '1' || !hlcf->explain)))
+        {
+            return ngx_http_helix_field_bad(r, ctx, field,
+                                            (char *) value->data, value->len);
+        }
+
+        ctx->explain = (value->data[0] == '1');
         break;
 
     default: /* NGX_HTTP_HELIX_BIGINT */

@@ -4,11 +4,7 @@
 
 static void ngx_http_helix_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_run(ngx_http_request_t *r);
-static ngx_int_t ngx_http_helix_check(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args);
-static void ngx_http_helix_decide(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_main_conf_t *hmcf);
 static ngx_uint_t ngx_http_helix_dry_run(ngx_http_request_t *r,
@@ -113,7 +109,7 @@ ngx_http_helix_run(ngx_http_request_t *r)
         return ngx_http_helix_send_problem(r, ctx);
     }
 
-    ngx_http_helix_decide(r, ctx);
+    ngx_http_helix_decide(r, ctx, 0);
 
     if (ctx->decision.strategy == HELIX_DROP && ngx_http_helix_dry_run(r, ctx))
     {
@@ -134,9 +130,7 @@ ngx_http_helix_run(ngx_http_request_t *r)
 }
 
 
-/* Everything that can be wrong with a job, and what it will cost. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
     ngx_int_t                   rc;
@@ -202,8 +196,9 @@ ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args)
 }
 
 
-static void
-ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+void
+ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_uint_t explain)
 {
     ngx_uint_t                   pinned;
     ngx_helix_zone_t            *zone;
@@ -221,7 +216,7 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     if (hmcf->settings.predictive) {
         ngx_helix_exec_decide(hmcf->exec, &ctx->spec, (float) ctx->scaling,
                               ctx->kind->batch && hmcf->settings.batching,
-                              pinned != 0, &ctx->verdict);
+                              explain || pinned, &ctx->verdict);
 
         ctx->decision = ctx->verdict.decision;
         ctx->policy = "predictive";
@@ -252,20 +247,19 @@ static void
 ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_main_conf_t *hmcf)
 {
-    uint64_t            threshold;
     helix_policy_job_t  job;
 
-    threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
-                                         hmcf->settings.spawn_threshold);
+    ctx->threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
+                                            hmcf->settings.spawn_threshold);
 
-    ctx->policy = (threshold == hmcf->settings.spawn_threshold)
+    ctx->policy = (ctx->threshold == hmcf->settings.spawn_threshold)
                   ? "threshold" : "adapted";
 
     job.cost = ctx->cost;
     job.scaling = (float) ctx->scaling;
     job.batchable = ctx->kind->batch && hmcf->settings.batching;
 
-    ctx->decision = helix_threshold_decide(&hmcf->settings, threshold,
+    ctx->decision = helix_threshold_decide(&hmcf->settings, ctx->threshold,
                                            ctx->busy, &job);
 }
 

@@ -135,6 +135,66 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       "threshold=\"spawn_configured\"", 0, 0,
       ngx_http_helix_snapshot(spawn_configured), NULL },
 
+    { "predictive", "capacity", "helix_capacity_cores", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.capacity),
+      "Processors that pool threads get for jobs." },
+
+    { "predictive", "efficiency", "helix_cpu_efficiency_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.efficiency),
+      "Processor time by wall time of computing pool threads." },
+
+    { "predictive", "demand", "helix_demand_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.demand),
+      "Work offered to the pool in the last 100 ms, dropped jobs included,"
+      " by capacity." },
+
+    { "predictive", "queued_secs", "helix_backlog_seconds", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.queued),
+      "Predicted processor time of the jobs that wait or run." },
+
+    { "predictive", "margin", "helix_margin_deviations", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.margin),
+      "Standard deviations kept between prediction and deadline." },
+
+    { "predictive", "waste", "helix_waste_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.waste),
+      "Share of the processor time of the last 100 ms that went into jobs"
+      " that were late, expired or cancelled." },
+
+    { "predictive", "loop_busy", "helix_loop_busy_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.loop),
+      "Share of time in which the event loop of a worker was busy in turns"
+      " with jobs." },
+
+    { "predictive", "lag_secs", "helix_lag_seconds", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.lag),
+      "Time from the end of a job on a thread to its answer, smoothed." },
+
+    { "predictive", "inline_limit_secs", "helix_inline_limit_seconds", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.limit),
+      "Longest predicted time of a job that runs inline." },
+
+    { "predictive", "drift", "helix_drift_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.drift),
+      "Factor of all service times against what was learned." },
+
+    { "predictive", "calibration", "helix_calibration_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.within),
+      "Share of jobs that took at most their predicted 90th percentile;"
+      " 0.9 is right." },
+
+    { "predictive", "accuracy", "helix_accuracy_ratio", NULL, 1, 0,
+      ngx_http_helix_snapshot(insight.accuracy),
+      "Actual by predicted processor time of the jobs that ended." },
+
+    { "predictive", "cpu_secs", "helix_cpu_seconds_total", NULL, 1, 1,
+      ngx_http_helix_snapshot(insight.spent),
+      "Processor time of ended jobs." },
+
+    { "predictive", "wasted_secs", "helix_cpu_wasted_seconds_total", NULL, 1, 1,
+      ngx_http_helix_snapshot(insight.wasted),
+      "Processor time of jobs that were late, expired or cancelled." },
+
     { NULL, NULL, NULL, NULL, 0, 0, 0, NULL }
 };
 

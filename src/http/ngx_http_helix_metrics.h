@@ -76,6 +76,7 @@ typedef struct {
     uint64_t                     spawn_configured;
     double                       pressure;
     helix_pressure_t             averages;
+    ngx_helix_insight_t          insight;
 
     ngx_helix_slot_info_t        workers[NGX_HELIX_SLOTS];
     helix_hist_t                 hist;               /* scratch */
@@ -89,7 +90,7 @@ typedef struct {
     const char   *name;
     const char   *prometheus;        /* family; NULL: not exported */
     const char   *label;             /* name="value" beside the zone */
-    ngx_uint_t    ratio;             /* a double from 0 to 1 */
+    ngx_uint_t    ratio;             /* a double */
     ngx_uint_t    counter;
     size_t        offset;            /* in the snapshot */
     const char   *help;

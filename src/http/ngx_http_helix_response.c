@@ -25,10 +25,12 @@ typedef struct {
 } ngx_http_helix_output_t;
 
 
+static void ngx_http_helix_add_explain(ngx_http_request_t *r,
+    helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_output_u64(helix_output_t *out, uint64_t value);
 static void ngx_http_helix_output_f64(helix_output_t *out, double value);
-static void ngx_http_helix_write_result(helix_json_writer_t *json,
-    ngx_http_helix_ctx_t *ctx, const void *state);
+static void ngx_http_helix_write_result(ngx_http_request_t *r,
+    helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx, const void *state);
 static void ngx_http_helix_write_text(helix_json_writer_t *json,
     const char *key, u_char *data, size_t len);
 static void ngx_http_helix_write_kinds(ngx_http_request_t *r,
@@ -116,7 +118,7 @@ ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
         helix_json_writer_init(&json, (char *) p, size - 1);
 
-        ngx_http_helix_write_result(&json, ctx, state);
+        ngx_http_helix_write_result(r, &json, ctx, state);
 
         if (!json.overflow) {
             *json.pos++ = '\n';
@@ -138,7 +140,7 @@ ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
 
 static void
-ngx_http_helix_write_result(helix_json_writer_t *json,
+ngx_http_helix_write_result(ngx_http_request_t *r, helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx, const void *state)
 {
     ngx_http_helix_output_t  out;
@@ -182,7 +184,21 @@ ngx_http_helix_write_result(helix_json_writer_t *json,
     helix_json_key(json, "total_ms");
     helix_json_fixed(json, ctx->times.total / 1000, 3);
 
+    ngx_http_helix_add_explain(r, json, ctx);
+
     helix_json_object_end(json);
+}
+
+
+static void
+ngx_http_helix_add_explain(ngx_http_request_t *r, helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx)
+{
+    if (ctx->explain && ctx->decided && ctx->kind) {
+        helix_json_key(json, "explain");
+        ngx_http_helix_write_explain(json, ctx,
+                    ngx_http_get_module_main_conf(r, ngx_http_helix_module));
+    }
 }
 
 
@@ -303,6 +319,8 @@ ngx_http_helix_send_problem_json(ngx_http_request_t *r,
         helix_json_key(&json, "retry_after_ms");
         helix_json_u64(&json, retry_after);
     }
+
+    ngx_http_helix_add_explain(r, &json, ctx);
 
     helix_json_object_end(&json);
     *json.pos++ = '\n';

@@ -188,6 +188,7 @@ static void
 ngx_http_helix_stats_kinds(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s)
 {
+    double                  service, share, samples;
     ngx_uint_t              kind;
     ngx_http_helix_books_t  books;
 
@@ -203,6 +204,15 @@ ngx_http_helix_stats_kinds(helix_json_writer_t *json,
         ngx_http_helix_stats_books(json, &books, NGX_HTTP_HELIX_BY_KIND);
         ngx_http_helix_stats_hist(json, s, "exec_ms", NGX_HELIX_HIST_EXEC,
                                   kind);
+
+        ngx_helix_exec_kind(s->hmcf->exec, kind, &service, &share, &samples);
+
+        helix_json_key(json, "predicted_ms");
+        helix_json_double(json, service * 1000);
+        helix_json_key(json, "share");
+        helix_json_double(json, share);
+        helix_json_key(json, "samples");
+        helix_json_u64(json, (uint64_t) samples);
 
         helix_json_object_end(json);
     }

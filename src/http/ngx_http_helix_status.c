@@ -21,7 +21,8 @@ static const ngx_http_helix_status_path_t  ngx_http_helix_status_paths[] = {
     { ngx_string("/"), NGX_HTTP_HELIX_STATUS_AUTO },
     { ngx_string("/health"), NGX_HTTP_HELIX_STATUS_HEALTH },
     { ngx_string("/metrics"), NGX_HTTP_HELIX_STATUS_PROMETHEUS },
-    { ngx_string("/api/stats"), NGX_HTTP_HELIX_STATUS_JSON }
+    { ngx_string("/api/stats"), NGX_HTTP_HELIX_STATUS_JSON },
+    { ngx_string("/api/explain"), NGX_HTTP_HELIX_STATUS_EXPLAIN }
 };
 
 
@@ -32,6 +33,12 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
     ngx_http_helix_snapshot_t       *s;
     ngx_http_helix_status_format_t   format;
 
+    format = ngx_http_helix_status_format(r);
+
+    if (format == NGX_HTTP_HELIX_STATUS_EXPLAIN) {
+        return ngx_http_helix_explain_handler(r);
+    }
+
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
@@ -41,13 +48,11 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
         return ngx_http_helix_send_method(r, "GET, HEAD");
     }
 
-    format = ngx_http_helix_status_format(r);
-
     if (format == NGX_HTTP_HELIX_STATUS_NONE) {
         return ngx_http_helix_send_error(r, NGX_HTTP_NOT_FOUND, "NotFound",
                                          "There is nothing at this path",
                                          "the status location has api/stats, "
-                                         "metrics and health");
+                                         "api/explain, metrics and health");
     }
 
     s = ngx_http_helix_snapshot(r);
@@ -183,6 +188,8 @@ ngx_http_helix_snapshot(ngx_http_request_t *r)
     now = ngx_helix_now() / 1000000;
 
     ngx_helix_zone_pressure(s->zone, now, &s->averages);
+
+    ngx_helix_exec_insight(hmcf->exec, &s->insight);
 
     s->pressure = helix_pressure_score(&s->averages, now,
                                        (double) s->busy / s->concurrency);

@@ -5,6 +5,10 @@
 #define NGX_HTTP_HELIX_TEXT_LEN  16384
 
 
+static u_char *ngx_http_helix_text_threshold(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s);
+static u_char *ngx_http_helix_text_predictive(u_char *p, u_char *last,
+    ngx_helix_insight_t *insight);
 static u_char *ngx_http_helix_text_lanes(u_char *p, u_char *last,
     ngx_http_helix_snapshot_t *s);
 static u_char *ngx_http_helix_text_drops(u_char *p, u_char *last,
@@ -42,17 +46,12 @@ ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
                      s->uptime / 86400, s->uptime / 3600 % 24,
                      s->uptime / 60 % 60, s->uptime % 60);
 
-    p = ngx_slprintf(p, last,
-                     "pressure %.2f    pool %uL/%uL busy, ",
+    p = ngx_slprintf(p, last, "pressure %.2f    pool %uL/%uL busy",
                      s->pressure, s->busy, s->concurrency);
 
-    p = s->busy_limit ? ngx_slprintf(p, last, "shedding from %uL",
-                                     s->busy_limit)
-                      : ngx_slprintf(p, last, "shedding off");
-
-    p = ngx_slprintf(p, last,
-                     "    inline up to %uL, spawn below %uL\n\n",
-                     s->inline_threshold, s->spawn_threshold);
+    p = s->hmcf->settings.predictive
+        ? ngx_http_helix_text_predictive(p, last, &s->insight)
+        : ngx_http_helix_text_threshold(p, last, s);
 
     p = ngx_http_helix_text_lanes(p, last, s);
     p = ngx_http_helix_text_drops(p, last, s);
@@ -61,6 +60,38 @@ ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 
     return ngx_http_helix_send_body(r, NGX_HTTP_OK, "text/plain", text,
                                     p - text);
+}
+
+
+static u_char *
+ngx_http_helix_text_threshold(u_char *p, u_char *last,
+    ngx_http_helix_snapshot_t *s)
+{
+    p = s->busy_limit ? ngx_slprintf(p, last, ", shedding from %uL",
+                                     s->busy_limit)
+                      : ngx_slprintf(p, last, ", shedding off");
+
+    return ngx_slprintf(p, last,
+                        "    inline up to %uL, spawn below %uL\n\n",
+                        s->inline_threshold, s->spawn_threshold);
+}
+
+
+static u_char *
+ngx_http_helix_text_predictive(u_char *p, u_char *last,
+    ngx_helix_insight_t *insight)
+{
+    return ngx_slprintf(p, last,
+                        "    capacity %.2f cores, demand %.2f, queued %.1fms"
+                        "    inline up to %.3fms\n"
+                        "margin %.2f    wasted %.2f%%    actual/predicted "
+                        "%.2f, %.0f%% within p90    loop busy %.1f%%, "
+                        "lag %.3fms\n\n",
+                        insight->capacity, insight->demand,
+                        insight->queued * 1000, insight->limit * 1000,
+                        insight->margin, insight->waste * 100,
+                        insight->accuracy, insight->within * 100,
+                        insight->loop * 100, insight->lag * 1000);
 }
 
 

@@ -10,9 +10,9 @@
 #define HELIX_INLINE_MAX      250000.0     /* half a turn's */
 #define HELIX_TURN_SHARE      0.01         /* of the turns may be long */
 
-#define HELIX_MARGIN_START    1.0
-#define HELIX_MARGIN_MIN      0.5
-#define HELIX_MARGIN_MAX      3.5
+#define HELIX_MARGIN_START    2.5
+#define HELIX_MARGIN_MIN      2.5
+#define HELIX_MARGIN_MAX      6.0
 #define HELIX_MARGIN_WASTE    0.01
 #define HELIX_MARGIN_UP       0.15
 #define HELIX_MARGIN_DOWN     0.01
@@ -32,7 +32,8 @@
 
 #define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 
-#define HELIX_PROBE           1000000000   /* ns */
+#define HELIX_PROBE           1e9          /* ns */
+#define HELIX_PROBE_SHARE     20           /* budgets from one to the next */
 
 #define HELIX_SCALING_BATCH   0.70f
 
@@ -69,6 +70,9 @@ static bool helix_router_pool(const helix_router_t *router,
 static bool helix_router_batch(const helix_router_t *router,
     const helix_router_job_t *job, const helix_router_view_t *view,
     helix_verdict_t *v);
+static bool helix_router_explores(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    const helix_verdict_t *v);
 static bool helix_router_too_big(const helix_router_t *router,
     const helix_router_job_t *job, const helix_verdict_t *v);
 static helix_lane_verdict_t helix_router_try(const helix_router_t *router,
@@ -157,9 +161,6 @@ helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
 
     helix_router_look(router, now);
 
-    router->queued = helix_backlog_work(&router->others)
-                     + helix_backlog_work(&router->report->backlog);
-
     for (i = 0; i < router->nkinds; i++) {
         router->credit[i] = fmin(router->credit[i]
                                  + router->share[i] * elapsed,
@@ -187,6 +188,9 @@ helix_router_look(helix_router_t *router, uint64_t now)
     for (i = 0; i < router->npeers; i++) {
         helix_backlog_merge(&router->others, router->peers[i]);
     }
+
+    router->queued = helix_backlog_work(&router->others)
+                     + helix_backlog_work(&router->report->backlog);
 }
 
 
@@ -490,25 +494,50 @@ helix_router_explain(const helix_router_t *router,
 
     if (v->verdicts[HELIX_CPU_POOL] == HELIX_LANE_SHARE) {
         v->decision.reason = HELIX_SHARE;
+
+    } else if (helix_router_too_big(router, job, v)) {
+        v->decision.reason = HELIX_TOO_BIG;
+
+    } else {
+        v->decision.reason = HELIX_INFEASIBLE;
+    }
+
+    if (!helix_router_explores(router, job, view, v)) {
         return;
     }
 
-    v->decision.reason = HELIX_INFEASIBLE;
+    /* what is said of it is not to keep others out */
 
-    if (!helix_router_too_big(router, job, v)) {
-        return;
+    v->decision.strategy = HELIX_CPU_POOL;
+    v->decision.reason = HELIX_EXPLORED;
+    v->entry.work = 0;
+    v->entry.variance = 0;
+    v->entry.due = v->aim;
+}
+
+
+/*
+ * What is never run is never known better: what seems too big is tried now and
+ * then while a thread is free, a kind of which little is known even if none
+ * is, but less often the more it can cost.
+ */
+
+static bool
+helix_router_explores(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    const helix_verdict_t *v)
+{
+    double  since;
+
+    since = (double) (view->now - router->probed[job->kind]);
+
+    if (view->busy < router->settings->concurrency) {
+        return v->decision.reason == HELIX_TOO_BIG && since > HELIX_PROBE;
     }
 
-    v->decision.reason = HELIX_TOO_BIG;
-
-    /* what is never run is never known better */
-
-    if (view->busy < router->settings->concurrency
-        && view->now - router->probed[job->kind] > HELIX_PROBE)
-    {
-        v->decision.strategy = HELIX_CPU_POOL;
-        v->decision.reason = HELIX_EXPLORED;
-    }
+    return router->fits[job->kind].n < HELIX_ROUTER_FEW
+           && since > fmax(HELIX_PROBE,
+                           HELIX_PROBE_SHARE * (double) job->budget);
 }
 
 

@@ -11,7 +11,6 @@ import math
 import os
 import random
 import sys
-import time
 
 # name, kind, CPU time in us or the cost as the generator draws it, weight,
 # budget in ms.  Only hashmix can be made to take milliseconds; of primecount
@@ -43,10 +42,6 @@ def read(path):
         return json.load(f)
 
 
-def words(args):
-    return dict(arg.split("=", 1) for arg in args)
-
-
 def get(connection, path):
     connection.request("GET", path)
     response = connection.getresponse()
@@ -76,9 +71,10 @@ def calibrate(port, path, out):
                 % (path, kind, cost))
         return d["exec_ms"] * 1000
 
-    # the least of some: what else the machine did only adds
+    def median(kind, cost, n):
+        return sorted(us(kind, cost) for _ in range(n))[n // 2]
 
-    unit = min(us("hashmix", 10 ** 8) for _ in range(9)) / 10 ** 8
+    unit = median("hashmix", 10 ** 8, 25) / 10 ** 8
     mixes = {}
     known = {}
 
@@ -87,12 +83,9 @@ def calibrate(port, path, out):
         for name, kind, work, weight, budget in classes:
             cost = str(int(work / unit)) if isinstance(work, int) else work
             if (kind, cost) not in known:
-                if isinstance(work, int):
-                    t = min(us(kind, int(cost)) for _ in range(7))
-                else:
-                    t = [us(kind, draw(rng, cost)) for _ in range(60)]
-                    t = sum(t) / len(t)
-                known[kind, cost] = t
+                known[kind, cost] = (
+                    median(kind, int(cost), 11) if isinstance(work, int) else
+                    sum(us(kind, draw(rng, cost)) for _ in range(60)) / 60)
             rows.append({"name": name, "kind": kind, "cost": cost,
                          "weight": weight, "budget_ms": budget,
                          "us": round(known[kind, cost], 1)})
@@ -173,32 +166,22 @@ def valid(gen):
     print("; ".join(read(gen)["void_reasons"]))
 
 
-def poll(port, seconds, out):
-    """The predictive policy's waste is that of its last window."""
-
-    waste = []
-    end = time.monotonic() + float(seconds)
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=3)
-
-    try:
-        while time.monotonic() < end:
-            d = get(connection, "/helix/api/stats").get("predictive", {})
-            if isinstance(d.get("waste"), (int, float)):
-                waste.append(d["waste"])
-            time.sleep(0.2)
-    except (OSError, http.client.HTTPException, ValueError):
-        pass
-
-    with open(out, "w") as f:
-        json.dump(waste, f)
-
-
 BOOKS = ("received", "invalid", "dropped", "admitted", "completed", "failed",
          "expired", "cancelled", "shed", "lost", "late")
 
 
 def books(before, after):
     return {k: after[k] - before.get(k, 0) for k in BOOKS}
+
+
+def wasted(before, after):
+    """Share of the CPU that went into jobs late, expired or cancelled."""
+
+    before, after = before.get("predictive", {}), after.get("predictive", {})
+    spent = after.get("cpu_secs", 0) - before.get("cpu_secs", 0)
+    if spent <= 0 or "wasted_secs" not in after:
+        return None
+    return (after["wasted_secs"] - before["wasted_secs"]) / spent
 
 
 def balance(d):
@@ -208,17 +191,17 @@ def balance(d):
                 "in_flight")))
 
 
-def row(rows, cal, gen, before, after, waste, *args):
+def row(rows, cal, gen, before, after, *args):
     """Appends one line of JSON to ROWS."""
 
-    key = words(args)
+    key = dict(a.split("=", 1) for a in args)
     classes = read(cal)["mixes"][key["mix"]]["classes"]
     d = read(gen)
     t = d["total"]
     seconds = elapsed(d)
     missed = t["late"] + t["expired"] + t["unanswered"]
     ran = work(d, classes, "good", "late")
-    polled = read(waste) if os.path.exists(waste) else []
+    before, after = read(before), read(after)
 
     r = {
         "mix": key["mix"], "policy": key["policy"],
@@ -229,16 +212,15 @@ def row(rows, cal, gen, before, after, waste, *args):
         "good_work": work(d, classes, "good") / seconds,
         "miss_share": missed / (missed + t["good"]) if missed else 0,
         "late_work": work(d, classes, "late") / ran if ran else 0,
-        "waste": sum(polled) / len(polled) if polled else None,
+        "waste": wasted(before, after),
         "core_used": float(key["cpu_ns"]) / 1e9 / float(key["wall"]),
         "core_others": max(0, float(key["busy_ns"]) - float(key["cpu_ns"]))
                        / 1e9 / float(key["wall"]),
-        "rejected": t["rejected"], "errors": t["errors"],
-        "expired": t["expired"], "unanswered": t["unanswered"],
-        "reasons": t["reasons"], "strategies": t["strategies"],
-        "reject_ms": t["reject_ms"], "generator": d["generator"],
+        **{k: t[k] for k in ("rejected", "errors", "expired", "unanswered",
+                             "reasons", "strategies", "reject_ms")},
+        "generator": d["generator"],
         "void": d["void_reasons"], "seconds": seconds,
-        "books": books(read(before), read(after)),
+        "books": books(before, after), "predictive": after.get("predictive"),
         "classes": {},
     }
 
@@ -320,7 +302,8 @@ classes share of the sent jobs that were good
 miss%   late, 504 or unanswered, of the admitted
 p99/bud the worst class's p99 of what was answered with a result, to its budget
 latew%  work of the late, of all that was answered with a result
-waste%  as the status has it; "-" where the policy does not measure it
+waste%  CPU of the late, expired and cancelled, as the status has it; "-" where
+        it has not
 others% share of the core that somebody else took: more than 2 or 3 is a machine
         that was not quiet""")
 
@@ -334,28 +317,22 @@ def targets(rows, mix):
         return
     print("\n%s, predictive against its targets (valid rows only)" % mix)
 
-    def say(ok, text):
-        print("  %-4s %s" % ("ok" if ok else "MISS", text))
-
     _, share = peaks(rows)
     for r in rows:
-        load = "%gx" % r["load"]
-        names = list(r["classes"])
+        def say(ok, text, load="%gx" % r["load"]):
+            print("  %-4s %5s %s" % ("ok" if ok else "MISS", load, text))
+
+        name, c = next(iter(r["classes"].items()))
         if r["load"] >= 10:
             x = r["good_work"] / share
-            say(x >= 0.95, "%s goodput %s %% of its peak (95)"
-                % (load, percent(x)))
-            x = r["classes"][names[0]]["met"]
-            say(x is None or x >= 0.999, "%s %s %s %% in budget (99.9)"
-                % (load, names[0], percent(x, 2)))
+            say(x >= 0.95, "goodput %s %% of its peak (95)" % percent(x))
+            say(c["met"] is None or c["met"] >= 0.999,
+                "%s %s %% in budget (99.9)" % (name, percent(c["met"], 2)))
         if r["load"] <= 0.7:
-            say(not r["rejected"], "%s rejected %d of %d (0)" % (
-                load, r["rejected"],
-                sum(c["sent"] for c in r["classes"].values())))
-        say(r["miss_share"] <= 0.001, "%s late %s %% of the admitted (0.1)"
-            % (load, percent(r["miss_share"], 2)))
-        say(worst(r) <= 0.95, "%s p99 %.2f of the budget (0.95)"
-            % (load, worst(r)))
+            say(not r["rejected"], "rejected %d (0)" % r["rejected"])
+        say(r["miss_share"] <= 0.001, "late %s %% of the admitted (0.1)"
+            % percent(r["miss_share"], 2))
+        say(worst(r) <= 0.95, "p99 %.2f of the budget (0.95)" % worst(r))
 
 
 # -- scenarios
@@ -363,15 +340,15 @@ def targets(rows, mix):
 def scenario(out, gen, before, after, *args):
     """Windows of the series: "windows=NAME:FROM:TO,..." in ms."""
 
-    key = words(args)
-    d = read(gen)
+    key = dict(a.split("=", 1) for a in args)
+    d, before, after = read(gen), read(before), read(after)
     t = d["total"]
+    waste = wasted(before, after)
     found = {"scenario": key["scenario"], "policy": key["policy"],
              "mix": key["mix"], "value": key["value"],
              "void": d["void_reasons"], "series": d["series"], "windows": {},
-             "books": books(read(before), read(after)),
-             "balance": balance(read(after)),
-             "crashes": read(after)["crashes"],
+             "books": books(before, after), "balance": balance(after),
+             "waste": waste, "crashes": after["crashes"],
              "total": {k: t[k] for k in (
                  "sent", "retries", "resent", "good", "late", "rejected",
                  "expired", "aborted", "errors", "unanswered",
@@ -401,9 +378,11 @@ def scenario(out, gen, before, after, *args):
               t["sent"], t["good"], t["late"], t["rejected"], t["aborted"],
               t["expired"], t["errors"], t["errors_by_kind"] or "",
               t["unanswered"], t["retries"], t["resent"]))
-    print("  server: %s; lost %d, cancelled %d, shed %d, crashes %d" % (
+    print("  server: %s; lost %d, cancelled %d, shed %d, crashes %d; "
+          "waste %s %%" % (
         "the books balance" if found["balance"] else "THE BOOKS DO NOT BALANCE",
-        b["lost"], b["cancelled"], b["shed"], found["crashes"]))
+        b["lost"], b["cancelled"], b["shed"], found["crashes"],
+        percent(waste, 2)))
 
     if "canary" in d:
         ms = d["canary"]["latency_ms"]
@@ -428,14 +407,11 @@ def scenario(out, gen, before, after, *args):
 # -- JSON and SVG
 
 def report(out, cal, rows, scenarios, tuning, meta):
-    def maybe(path):
-        return load_rows(path)
-
     d = read(meta)
     d["calibration"] = read(cal)
-    d["tuning"] = maybe(tuning)
-    d["rows"] = maybe(rows)
-    d["scenarios"] = maybe(scenarios)
+    d["tuning"] = load_rows(tuning)
+    d["rows"] = load_rows(rows)
+    d["scenarios"] = load_rows(scenarios)
     for r in d["rows"]:
         count, share = peaks(chosen(d["rows"], r["mix"], r["policy"]))
         r["good_of_peak"] = r["good_per_second"] / count
@@ -539,7 +515,7 @@ def svg(out, rows):
 
 if __name__ == "__main__":
     commands = (calibrate, mix, describe, short, halves, capacity, goodput,
-                valid, poll, row, table, legend, targets, scenario, report, svg)
+                valid, row, table, legend, targets, scenario, report, svg)
     commands = {c.__name__: c for c in commands}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit("usage: overload.py %s ..." % "|".join(commands))
