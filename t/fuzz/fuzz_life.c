@@ -14,7 +14,9 @@
  */
 
 #include <setjmp.h>
+#include <linux/futex.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "fuzz.h"
 #include "ngx_helix_lanes.h"
@@ -120,6 +122,9 @@ static const helix_kind_t  kinds[KINDS] = {
 };
 
 
+static const double      units[NGX_HELIX_KINDS] = { 10000, 20000 };
+
+
 static uint8_t
 byte(void)
 {
@@ -160,11 +165,12 @@ enter(worker_t *worker)
 int
 fuzz_clock_gettime(clockid_t clock, struct timespec *ts)
 {
-    FUZZ_ASSERT(clock == CLOCK_MONOTONIC);
+    FUZZ_ASSERT(clock == CLOCK_MONOTONIC
+                || (clock == CLOCK_THREAD_CPUTIME_ID && in_thread));
 
     now += 1000;
 
-    if (in_thread && !locked) {
+    if (in_thread && !locked && clock == CLOCK_MONOTONIC) {
         interrupt();
     }
 
@@ -195,29 +201,32 @@ fuzz_mutex_unlock(pthread_mutex_t *mutex)
 }
 
 
-/* A thread that waits has changed nothing yet: it may as well begin anew. */
+/* Futex.  A thread that waits has changed nothing yet but the number of those
+   that do: it may as well begin anew. */
 
-int
-fuzz_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
-    const struct timespec *ts)
+long
+fuzz_syscall(long number, uint32_t *wakeups, int op, uint32_t value,
+    const struct timespec *ts, void *unused, int none)
 {
-    FUZZ_ASSERT(in_thread && locked);
-    FUZZ_ASSERT((uint64_t) ts->tv_sec * 1000000000 + (uint64_t) ts->tv_nsec
-                <= now + 2 * MS);
+    ngx_helix_slot_t  *slot;
 
-    (void) fuzz_mutex_unlock(mutex);
+    FUZZ_ASSERT(number == SYS_futex && in_thread && !locked);
+
+    if (op == FUTEX_WAKE) {
+        interrupt();
+        return 0;
+    }
+
+    FUZZ_ASSERT(op == FUTEX_WAIT && ts->tv_sec == 0
+                && ts->tv_nsec <= 2000000);
+
+    slot = (ngx_helix_slot_t *) ((char *) wakeups
+                                 - offsetof(ngx_helix_slot_t, wakeups));
+
+    FUZZ_ASSERT(slot->sleepers > 0);
+    slot->sleepers--;
+
     longjmp(*thread_jump, 2);
-}
-
-
-int
-fuzz_cond_signal(pthread_cond_t *cond)
-{
-    FUZZ_ASSERT(in_thread && !locked);
-
-    interrupt();
-
-    return 0;
 }
 
 
@@ -239,6 +248,13 @@ ngx_pid_t
 ngx_helix_process_pid(ngx_helix_process_t process)
 {
     return (ngx_pid_t) (process & 0x3fffff);
+}
+
+
+ngx_uint_t
+ngx_helix_process_cpus(void)
+{
+    return 2;
 }
 
 
@@ -487,7 +503,7 @@ done(ngx_helix_job_t *job)
     FUZZ_ASSERT(record->phase == JOB_LIVE && !record->told);
     FUZZ_ASSERT(&workers[record->worker] == current && !in_thread);
     FUZZ_ASSERT(record->end == -1);
-    FUZZ_ASSERT(job->end < NGX_HELIX_SHED);
+    FUZZ_ASSERT(job->end <= NGX_HELIX_SHED);
     FUZZ_ASSERT(job->batch_size >= 1);
     FUZZ_ASSERT(job->times.queue <= job->times.total);
 
@@ -501,6 +517,11 @@ done(ngx_helix_job_t *job)
 
     if (job->end == NGX_HELIX_CANCELLED) {
         FUZZ_ASSERT(current->terminate);
+    }
+
+    if (job->end == NGX_HELIX_SHED) {
+        FUZZ_ASSERT(current->settings.predictive && job->spec.budget);
+        FUZZ_ASSERT(!record->finished && !record->running);
     }
 
     record->told = 1;
@@ -525,6 +546,7 @@ start_job(worker_t *worker)
     ngx_int_t              rc;
     record_t              *record;
     ngx_helix_job_t       *job;
+    helix_verdict_t        verdict;
     ngx_helix_times_t      times;
     ngx_helix_job_spec_t   spec;
 
@@ -553,6 +575,12 @@ start_job(worker_t *worker)
     spec.received = ngx_helix_now();
     spec.budget = (when & 0x20) ? (when >> 6) * 2 * MS : 0;
     spec.timeout = 1 + (when >> 3);
+
+    if (worker->settings.predictive) {
+        spec.work = 1 + when;
+        ngx_helix_exec_decide(worker->exec, &spec, 0.7f, 1, what & 4,
+                              &verdict);
+    }
 
     if (record->lane == HELIX_INLINE) {
         nrecords++;
@@ -721,8 +749,9 @@ deliver(worker_t *worker)
 }
 
 
-/* What nginx does at the end of a turn of the event loop: the pool of the
-   worker is all that posts there.  A dead worker's event is dropped. */
+/* What nginx does at the end of a turn of the event loop: the pool and the
+   policy of the worker are all that post there.  A dead worker's events are
+   dropped. */
 
 static void
 end_turn(worker_t *worker)
@@ -736,13 +765,14 @@ end_turn(worker_t *worker)
     {
         ev = ngx_queue_data(q, ngx_event_t, queue);
 
-        if (ev->data == worker->exec->pool) {
+        if (ev->data == worker->exec->pool || ev->data == worker->exec) {
             ngx_delete_posted_event(ev);
 
             if (worker->alive) {
                 ev->handler(ev);
             }
 
+            end_turn(worker);
             return;
         }
     }
@@ -790,6 +820,7 @@ start_worker(worker_t *worker)
     worker->settings.batch_size = 2 + ((what >> 3) & 1);
     worker->settings.batch_delay = 1 + ((what >> 4) & 3);
     worker->settings.adapt = (what >> 6) & 1;
+    worker->settings.predictive = (what >> 7) & 1;
     helix_settings_resolve(&worker->settings, false);
 
     worker->cycle.log = &log;
@@ -810,7 +841,7 @@ start_worker(worker_t *worker)
     worker->exec = ngx_helix_exec_create(&worker->cycle, &worker->settings,
                                          zone, generation + 1,
                                          (ngx_thread_pool_t *) worker,
-                                         NGX_HELIX_KINDS, NULL);
+                                         units, NULL);
     FUZZ_ASSERT(worker->exec != NULL);
 
     (void) enter(before);
@@ -1155,7 +1186,7 @@ check_worker(worker_t *worker)
 
     for (i = 0; i < NGX_HELIX_LANES; i++) {
         FUZZ_ASSERT(slot->waiting[i] == waiting[i]);
-        FUZZ_ASSERT(waiting[i] <= worker->settings.queue);
+        FUZZ_ASSERT(waiting[i] <= worker->settings.queue + 2);
     }
 
     tokens = 0;
@@ -1181,12 +1212,13 @@ check(void)
         }
     }
 
-    /* the largest concurrency and queue that start_worker() gives */
+    /* the largest concurrency and queue that start_worker() gives; what has
+       made way for others comes on top */
 
     FUZZ_ASSERT(ngx_helix_tokens_busy(zone) <= 2);
 
     for (i = 0; i < NGX_HELIX_LANES; i++) {
-        FUZZ_ASSERT(ngx_helix_waiting(zone, i) <= 4);
+        FUZZ_ASSERT(ngx_helix_waiting(zone, i) <= 4 + 2);
     }
 }
 
@@ -1235,6 +1267,9 @@ drain(worker_t *worker)
 
     sweep(worker);
     check();
+
+    FUZZ_ASSERT(helix_backlog_work(&worker->exec->slot->report.backlog) == 0);
+    FUZZ_ASSERT(worker->exec->slot->report.head == 0);
 }
 
 

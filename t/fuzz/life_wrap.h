@@ -7,8 +7,7 @@
 #define clock_gettime           fuzz_clock_gettime
 #define pthread_mutex_lock      fuzz_mutex_lock
 #define pthread_mutex_unlock    fuzz_mutex_unlock
-#define pthread_cond_timedwait  fuzz_cond_timedwait
-#define pthread_cond_signal     fuzz_cond_signal
+#define syscall                 fuzz_syscall
 #define setpriority             fuzz_setpriority
 #define ngx_thread_task_post    fuzz_thread_task_post
 #define ngx_calloc              fuzz_calloc
