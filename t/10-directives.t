@@ -107,7 +107,7 @@ my @refused = (
 
     # pool
 
-    [http => 'helix_pool compute threads=4 queue=4; #!',
+    [http => "helix_policy threshold;\nhelix_pool compute threads=4 queue=4; #!",
      'helix_pool queue=4 must be at least concurrency=8'],
     [http => 'helix_pool compute threads=4 concurrency=4 busy=5; #!',
      'helix_pool busy=5 must be at most concurrency=4'],
@@ -226,10 +226,18 @@ my @refused = (
      . 'digits, "_", "." and "-" are expected'],
     [http => 'helix_zone main state=/x; #!',
      'invalid number of arguments in "helix_zone" directive'],
-    [http => 'helix_policy predictive; #!',
-     'unknown policy "predictive" in "helix_policy", "threshold" is expected'],
-    [http => "helix_policy threshold;\nhelix_policy threshold; #!",
-     '"helix_policy" directive is duplicate'],
+    [http => 'helix_policy fast; #!',
+     'unknown policy "fast" in "helix_policy", "predictive" or "threshold" is '
+     . 'expected'],
+    [http => 'helix_policy Predictive; #!',
+     'unknown policy "Predictive" in "helix_policy", "predictive" or '
+     . '"threshold" is expected'],
+    [http => 'helix_policy predictive threshold; #!',
+     'invalid number of arguments in "helix_policy" directive'],
+    map({ [http => "helix_policy $_->[0];\nhelix_policy $_->[1]; #!",
+           '"helix_policy" directive is duplicate'] }
+        ['threshold', 'threshold'], ['predictive', 'predictive'],
+        ['predictive', 'threshold'], ['threshold', 'predictive']),
 
     # what a request directive says
 
@@ -327,6 +335,15 @@ my @refused = (
      'invalid format "yaml" in "helix_status", "text", "json", "health" or '
      . '"prometheus" is expected'],
 
+    map({ [$_ => 'helix_explain yes; #!',
+           'invalid value "yes" in "helix_explain" directive, it must be "on" '
+           . 'or "off"'],
+          [$_ => "helix_explain on;\nhelix_explain on; #!",
+           '"helix_explain" directive is duplicate'],
+          [$_ => 'helix_explain; #!',
+           'invalid number of arguments in "helix_explain" directive'] }
+        qw(http server)),
+
     # a directive in a place that is not its own
 
     map({ my ($name) = /(\w+)/;
@@ -393,6 +410,13 @@ cmp_ok(scalar @refused, '>', 40, 'enough of them');
 my @accepted = (
     [http => ''],
     [http => "helix_zone a-b_c.9;\nhelix_policy threshold;"],
+    [http => 'helix_policy predictive;'],
+    [http => "helix_policy predictive;\nhelix_pool concurrency=64;"],
+    [http => "helix_inline_threshold 5;\nhelix_policy predictive;"],
+    map({ [$_ => 'helix_explain on;'], [$_ => 'helix_explain off;'] }
+        qw(http server)),
+    [location => 'helix_pass; helix_explain on;'],
+    [location => 'helix_status; helix_explain on;'],
     [http => 'helix_zone ' . 'a' x 64 . ';'],
     [http => 'helix_inline_threshold 59999;'],
     [http => "helix_inline_threshold 1; helix_spawn_threshold 2;"],
@@ -520,14 +544,53 @@ END
 
 ok($t->reload, 'reload to five lines');
 is(shared(), $idle_shared + 1, 'one zone, and only now');
-threads(9, 'eight threads, and only now');
 
 my $s = $t->stats;
+my $cpus = qx{getconf _NPROCESSORS_ONLN};
 
 is($s->{zone}, 'helix', 'default zone');
-is($s->{policy}, 'threshold', 'default policy');
+is($s->{policy}, 'predictive', 'default policy');
+cmp_ok($s->{pool}{concurrency}, '>=', 1, 'default concurrency');
+cmp_ok($s->{pool}{concurrency}, '<=', $cpus, 'not more than there are CPUs');
+is_deeply([@{$s->{pool}}{qw(name busy busy_limit)}],
+          ['helix', 0, POSIX::ceil($s->{pool}{concurrency} * 7 / 8)],
+          'default pool');
+threads(1 + $s->{pool}{concurrency}, 'as many threads, and only now');
+is($s->{strategies}{cpu_pool}{waiting_limit}, 512, 'default queue');
+is($t->get("$plain&cost=70000")->json->{strategy}, 'inline',
+   'what is short runs inline');
+is($t->get("$plain&cost=200000000&budget_ms=60000")->json->{strategy},
+   'cpu_pool', 'what is not on a thread');
+is($t->get("$plain&explain=0")->status, 200, 'nothing is to be explained');
+is($t->get("$plain&explain=1")->status, 400, 'and nothing is');
+
+my $auto = $s->{pool}{concurrency};
+
+
+# the defaults of the other policy
+
+$t->conf(<<'END');
+%%TEST_GLOBALS%%
+events {}
+http {
+    %%TEST_GLOBALS_HTTP%%
+    helix_policy threshold;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /jobs { helix_pass; }
+        location /helix { helix_status; }
+    }
+}
+END
+
+ok($t->reload, 'reload to the policy threshold');
+threads(9, 'eight threads');
+
+$s = $t->stats;
+
+is($s->{policy}, 'threshold', 'the policy');
 is_deeply([@{$s->{pool}}{qw(name concurrency busy busy_limit)}],
-          ['helix', 8, 0, 7], 'default pool');
+          ['helix', 8, 0, 7], 'its pool');
 is_deeply($s->{thresholds}, { inline => 8000, spawn => 60000,
                               spawn_configured => 60000 },
           'default thresholds');
@@ -544,7 +607,8 @@ for ([8000, 'inline'], [8001, 'spawn'], [59999, 'spawn'],
 
 # automatic concurrency: the CPUs that this process may use
 
-$t->conf(conf('', 'helix_pool concurrency=auto;', 'helix_pass;')
+$t->conf(conf('', "helix_policy threshold;\nhelix_pool concurrency=auto;",
+              'helix_pass;')
          =~ s/location \/jobs/location \/helix { helix_status; }
               location \/jobs/r);
 
@@ -552,10 +616,7 @@ ok($t->reload, 'reload to concurrency=auto');
 
 $s = $t->stats;
 
-my $cpus = qx{getconf _NPROCESSORS_ONLN};
-
-cmp_ok($s->{pool}{concurrency}, '>=', 1, 'automatic concurrency');
-cmp_ok($s->{pool}{concurrency}, '<=', $cpus, 'not more than there are CPUs');
+is($s->{pool}{concurrency}, $auto, 'automatic concurrency');
 is($s->{pool}{busy_limit}, POSIX::ceil($s->{pool}{concurrency} * 7 / 8),
    'busy follows it');
 threads(1 + $s->{pool}{concurrency}, 'as many threads');
@@ -570,6 +631,7 @@ events {}
 http {
     %%TEST_GLOBALS_HTTP%%
     helix_zone main;
+    helix_policy threshold;
     helix_inline_threshold 100;
     helix_spawn_threshold 200;
     helix_batch size=2 delay=1ms;
@@ -588,6 +650,11 @@ http {
         location /own { helix_pass; helix_job id=5; }
         location /jobs { helix_pass; }
         location /drop { helix_pass; helix_job strategy=drop kind=hashmix; }
+        location /told {
+            helix_pass hashmix; helix_explain on;
+            location /told/not { helix_pass hashmix; helix_explain off; }
+            location /told/nested { helix_pass hashmix; }
+        }
         location /off {
             helix_pass; helix_job strategy=drop kind=hashmix;
             helix_reject_status 503; helix_retry_after off;
@@ -654,6 +721,13 @@ for ('/off', '/off/nested') {
     is($r->status, 503, "helix_reject_status in $_");
     is($r->header('Retry-After'), undef, "helix_retry_after in $_");
     is($r->json->{reason}, 'pinned', "helix_job in $_");
+}
+
+for (['/told', 200], ['/told/nested', 200], ['/told/not', 400],
+     ['/jobs', 400])
+{
+    is($t->get("$_->[0]?explain=1")->status, $_->[1],
+       "helix_explain in $_->[0]");
 }
 
 is($t->get('/if')->status, 200, 'beside an if');

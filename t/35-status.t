@@ -113,7 +113,8 @@ for (['/helix', undef, 'text'], ['/helix', '*/*', 'text'],
      ['/text', undef, 'text'], ['/text', $json, 'text'],
      ['/health', undef, 'health'],
      ['/helix/nothing', undef, 404], ['/helix/api', undef, 404],
-     ['/helix/api/', undef, 404], ['/helix/api/stats/', undef, 404],
+     ['/helix/api/', undef, 404], ['/helix/api/explain', undef, 405],
+     ['/tree/api/explain', undef, 405], ['/helix/api/explain/', undef, 404], ['/helix/api/stats/', undef, 404],
      ['/helix/healthy', undef, 404], ['/helix/heal', undef, 404],
      ['/helixir', undef, 404], ['/helix/HEALTH', undef, 404],
      ['/tree/nothing', undef, 404], ['/status/health', undef, 404])
@@ -146,6 +147,13 @@ for my $path (qw(/helix /helix/health /helix/api/stats /status)) {
     }
 }
 
+for my $method (qw(GET PUT DELETE OPTIONS)) {
+    my $r = $t->request($method, '/helix/api/explain', '{}');
+
+    is($r->status, 405, "$method api/explain");
+    is($r->header('Allow'), 'POST', "$method api/explain, Allow");
+}
+
 $t->wait_for(sub { @{$t->stats->{workers}} == 2 }, 'both workers');
 
 my $s = $t->stats;
@@ -159,7 +167,7 @@ is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    generation pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code strategies kinds
-                   crashes dry_run zone_size workers), @books],
+                   crashes dry_run zone_size workers predictive), @books],
           'keys');
 is_deeply([sort keys %{$s->{strategies}}], [sort @lanes], 'strategies');
 is_deeply([sort keys %{$s->{kinds}}], [sort @kinds], 'kinds');
@@ -181,7 +189,8 @@ for my $kind (@kinds) {
     my $of = $s->{kinds}{$kind};
 
     is_deeply([sort keys %$of],
-              [sort @books, qw(received invalid dropped exec_ms)],
+              [sort @books, qw(received invalid dropped exec_ms predicted_ms
+                               share samples)],
               "keys of $kind");
     is_deeply([sort keys %{$of->{exec_ms}}], \@quantiles,
               "keys of exec_ms of $kind");
@@ -189,6 +198,14 @@ for my $kind (@kinds) {
 
 is_deeply([sort keys %{$s->{pressure}}],
           [sort qw(value occupancy drops latency)], 'keys of pressure');
+is_deeply([sort keys %{$s->{predictive}}],
+          [sort qw(capacity efficiency demand queued_secs margin waste
+                   loop_busy lag_secs inline_limit_secs drift calibration
+                   accuracy cpu_secs wasted_secs)], 'keys of predictive');
+is_deeply([grep { $_ != 0 } values %{$s->{predictive}},
+           map { @{$_}{qw(predicted_ms share samples)} }
+               values %{$s->{kinds}}], [],
+          'nothing is predicted under another policy');
 is_deeply($s->{pool}, { name => 'compute', concurrency => 1, busy => 0,
                         busy_limit => 0 }, 'pool');
 is_deeply($s->{thresholds}, { inline => 8000, spawn => 60000,

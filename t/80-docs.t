@@ -269,6 +269,24 @@ like($books{'The books'}, qr/^\| `$_` \| $metric{$_} \| \S/m, "$_: scopes")
 
 my @quantiles = $table =~ /^ +\{ "(\w+)", [\d.]+ \},?$/mg;
 
+# the explanation
+
+my $explain = slurp('src/http/ngx_http_helix_explain.c');
+my $verdicts = $api{Explain} =~ s/\n/ /gr;
+
+for my $key ($explain =~ /(?:_key|_ms)\(json, "(\w+)"/g) {
+    like($api{Explain}, qr/`$key`/, "explain: $key");
+}
+
+my ($list) = slurp('src/policy/helix_router.c')
+             =~ /helix_lane_verdicts\[[^;]*?\{(.*?)NULL/s;
+
+ok($list, 'verdicts are found');
+like($verdicts, qr/`$_`/, "verdict: $_") for ($list // '') =~ /"([^"]+)"/g;
+
+
+# histograms and paths
+
 same(['count', @quantiles], [names($books{'api/stats'}, 'member')],
      'members of a histogram');
 
@@ -420,7 +438,10 @@ my %there;
 walk('', JSON::PP->new->decode($t->get('/helix/api/stats')->body));
 
 same([keys %there], [keys %documented], 'keys of api/stats');
-is($t->get("/helix$_")->status, 200, "GET $_") for '', @paths;
+is($t->get("/helix$_")->status, 200, "GET $_")
+    for '', grep { $_ ne '/api/explain' } @paths;
+is($t->post('/helix/api/explain', '{"kind":"hashmix"}')->status, 200,
+   'POST /api/explain');
 
 
 

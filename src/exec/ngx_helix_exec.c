@@ -221,6 +221,17 @@ ngx_helix_exec_adapt(ngx_helix_exec_t *exec)
 }
 
 
+uint64_t
+ngx_helix_cpu(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
 ngx_helix_zone_t *
 ngx_helix_exec_zone(ngx_helix_exec_t *exec)
 {
@@ -239,7 +250,7 @@ ngx_helix_end_t
 ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     void *state, ngx_helix_times_t *times)
 {
-    uint64_t             started, ended, until;
+    uint64_t             started, ended, until, cpu;
     ngx_int_t            rc;
     ngx_uint_t           stopped;
     ngx_helix_end_t      end;
@@ -251,6 +262,7 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     ended = started;
 
     ngx_helix_predict_turn(exec);
+    cpu = ngx_helix_predict_sample(exec, spec->kind_index);
 
     until = spec->received + spec->timeout * 1000000ULL;
     stopped = 0;
@@ -288,7 +300,9 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
         exec->predict->inlined += times->exec;
     }
 
-    ngx_helix_job_account(exec, spec, times, times->exec, 1, end);
+    ngx_helix_job_account(exec, spec, times,
+                          cpu ? ngx_helix_cpu() - cpu : times->exec, cpu != 0,
+                          end);
 
     return end;
 }

@@ -84,6 +84,7 @@ typedef struct {
     uint64_t                started;        /* ns, of the turn */
     uint64_t                inlined;        /* ns, in the turn */
     ngx_uint_t              turns;          /* since the last tick */
+    ngx_uint_t              inlines;        /* jobs */
 } ngx_helix_predict_t;
 
 
@@ -115,6 +116,9 @@ struct ngx_helix_exec_s {
 };
 
 
+/* Processor time of the calling thread, ns; a system call. */
+uint64_t ngx_helix_cpu(void);
+
 /* The poll() of every control: time, cancel flag, fast shutdown. */
 int ngx_helix_control_poll(const helix_control_t *control);
 void ngx_helix_control_init(ngx_helix_control_t *control, uint64_t until,
@@ -126,6 +130,13 @@ void ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end);
 
 /* Something is about to be done in this turn of the event loop. */
 void ngx_helix_predict_turn(ngx_helix_exec_t *exec);
+
+/*
+ * Processor time before a job that runs inline, if it is one to learn from;
+ * else 0: reading that clock costs as much as many such jobs, and the other
+ * clock also has what the system did meanwhile.
+ */
+uint64_t ngx_helix_predict_sample(ngx_helix_exec_t *exec, ngx_uint_t kind);
 
 /* A job has ended after so many ns of processor time. */
 void ngx_helix_predict_ended(ngx_helix_exec_t *exec,

@@ -8,6 +8,8 @@
 
 #define NGX_HELIX_STEP   (HELIX_ROUTER_TICK / 1000000)     /* ms */
 #define NGX_HELIX_NSEC   1e-9
+#define NGX_HELIX_WARM   50      /* jobs of a kind, before only some of */
+#define NGX_HELIX_SAMPLE 8       /* those that run inline are looked at */
 
 #define ngx_helix_predict_get(p)  __atomic_load_n(p, __ATOMIC_RELAXED)
 
@@ -143,6 +145,24 @@ ngx_helix_exec_retry(ngx_helix_exec_t *exec, const helix_service_t *service)
 {
     return helix_router_retry(&exec->predict->router, service, ngx_helix_now(),
                               (uint32_t) ngx_random());
+}
+
+
+uint64_t
+ngx_helix_predict_sample(ngx_helix_exec_t *exec, ngx_uint_t kind)
+{
+    ngx_helix_predict_t  *predict;
+
+    predict = exec->predict;
+
+    if (predict == NULL
+        || (predict->router.fits[kind].n > NGX_HELIX_WARM
+            && predict->inlines++ % NGX_HELIX_SAMPLE))
+    {
+        return 0;
+    }
+
+    return ngx_helix_cpu();
 }
 
 

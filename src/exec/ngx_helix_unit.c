@@ -20,7 +20,6 @@ static void ngx_helix_clock_start(ngx_helix_pool_t *pool,
     ngx_helix_clock_t *clock);
 static uint64_t ngx_helix_clock_read(ngx_helix_pool_t *pool,
     ngx_helix_clock_t *clock, ngx_helix_unit_t *unit);
-static uint64_t ngx_helix_cpu(void);
 static ngx_uint_t ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit);
 
 
@@ -271,19 +270,6 @@ ngx_helix_clock_read(ngx_helix_pool_t *pool, ngx_helix_clock_t *clock,
     ngx_helix_pool_used(pool, cpu_used, wall_used);
 
     return cpu_used;
-}
-
-
-/* Processor time of this thread. */
-
-static uint64_t
-ngx_helix_cpu(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 

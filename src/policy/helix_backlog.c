@@ -16,38 +16,28 @@ static const uint64_t  helix_backlog_width[HELIX_BACKLOG_LEVELS] = {
 };
 
 
-/* A walk over the buckets of two backlogs in the order in which they are
-   due: the next of each level, and what is left of the level's ring. */
+/* The buckets of two backlogs, by level in the order in which they are due. */
 
 typedef struct {
-    const helix_backlog_t  *own;
-    const helix_backlog_t  *others;
-    uint64_t                bits[HELIX_BACKLOG_LEVELS];    /* from "start" on */
-    uint32_t                start[HELIX_BACKLOG_LEVELS];
-    uint64_t                first[HELIX_BACKLOG_LEVELS];
-    double                  work;          /* what was due before now */
-    double                  variance;
-} helix_walk_t;
-
-typedef struct {
-    uint64_t                first;
-    double                  work;
-    double                  variance;
+    uint64_t      first;
+    double        work;
+    double        variance;
 } helix_stop_t;
+
+typedef struct {
+    helix_stop_t  stops[HELIX_BACKLOG_LEVELS][HELIX_BACKLOG_SIZE + 1];
+    double        work;          /* what was due before now */
+    double        variance;
+} helix_walk_t;
 
 
 static uint32_t helix_backlog_bucket(uint64_t due, uint64_t now);
-static void helix_walk_start(helix_walk_t *walk, const helix_backlog_t *own,
-    const helix_backlog_t *others, uint64_t now);
-static void helix_walk_late(helix_walk_t *walk, uint32_t level, uint64_t now);
-static void helix_walk_look(helix_walk_t *walk, uint32_t level);
-static uint64_t helix_walk_first(const helix_walk_t *walk, uint32_t level,
-    uint32_t i);
-static void helix_walk_sum(const helix_walk_t *walk, uint32_t level,
-    uint32_t i, double *work, double *variance);
-static bool helix_walk_next(helix_walk_t *walk, helix_stop_t *stop);
-static bool helix_backlog_meets(double slack, double work, double variance,
-    double z);
+static void helix_walk_level(helix_walk_t *walk, uint32_t level,
+    const helix_backlog_t *own, const helix_backlog_t *others, uint64_t now);
+static inline void helix_stop_add(helix_stop_t *stop,
+    const helix_bucket_t *bucket);
+static inline bool helix_backlog_meets(double slack, double work,
+    double variance, double z);
 
 
 void
@@ -168,25 +158,37 @@ helix_backlog_fits(const helix_backlog_t *own, const helix_backlog_t *others,
     const helix_entry_t *entry, uint64_t now, double capacity, double z,
     double *ahead)
 {
-    bool          placed;
-    double        work, variance, slack;
-    helix_stop_t  stop;
-    helix_walk_t  walk;
+    bool                 placed;
+    double               work, variance, slack;
+    uint32_t             level, best;
+    helix_walk_t         walk;
+    const helix_stop_t  *next[HELIX_BACKLOG_LEVELS], *stop;
 
     placed = false;
 
-    helix_walk_start(&walk, own, others, now);
+    walk.work = 0;
+    walk.variance = 0;
+
+    for (level = 0; level < HELIX_BACKLOG_LEVELS; level++) {
+        helix_walk_level(&walk, level, own, others, now);
+        next[level] = walk.stops[level];
+    }
 
     work = walk.work;
     variance = walk.variance;
 
     for ( ;; ) {
+        best = 0;
 
-        if (!helix_walk_next(&walk, &stop)) {
-            stop.first = UINT64_MAX;
+        for (level = 1; level < HELIX_BACKLOG_LEVELS; level++) {
+            if (next[level]->first < next[best]->first) {
+                best = level;
+            }
         }
 
-        if (!placed && stop.first >= entry->due) {
+        stop = next[best]++;
+
+        if (!placed && stop->first >= entry->due) {
             placed = true;
             *ahead = work;
 
@@ -200,18 +202,18 @@ helix_backlog_fits(const helix_backlog_t *own, const helix_backlog_t *others,
             }
         }
 
-        if (stop.first == UINT64_MAX) {
+        if (stop->first == UINT64_MAX) {
             return HELIX_BACKLOG_FITS;
         }
 
-        work += stop.work;
-        variance += stop.variance;
+        work += stop->work;
+        variance += stop->variance;
 
-        if (!placed || stop.first <= now) {
+        if (!placed) {
             continue;
         }
 
-        slack = capacity * ((double) stop.first - (double) now);
+        slack = capacity * ((double) stop->first - (double) now);
 
         if (!helix_backlog_meets(slack, work, variance, z)) {
             return HELIX_BACKLOG_OTHERS_LATE;
@@ -222,7 +224,7 @@ helix_backlog_fits(const helix_backlog_t *own, const helix_backlog_t *others,
 
 /* slack >= work + z sqrt(variance), without the root. */
 
-static bool
+static inline bool
 helix_backlog_meets(double slack, double work, double variance, double z)
 {
     double  rest;
@@ -286,146 +288,66 @@ helix_backlog_bucket(uint64_t due, uint64_t now)
 }
 
 
-static void
-helix_walk_start(helix_walk_t *walk, const helix_backlog_t *own,
-    const helix_backlog_t *others, uint64_t now)
-{
-    uint32_t  level, start;
-    uint64_t  bits;
-
-    walk->own = own;
-    walk->others = others;
-    walk->work = 0;
-    walk->variance = 0;
-
-    for (level = 0; level < HELIX_BACKLOG_LEVELS; level++) {
-        start = (uint32_t) (now / helix_backlog_width[level]
-                            % HELIX_BACKLOG_SIZE);
-        bits = helix_get(&own->bits[level]);
-
-        if (others != NULL) {
-            bits |= others->bits[level];
-        }
-
-        walk->start[level] = start;
-        walk->bits[level] = bits;
-
-        if (bits != 0 && start != 0) {
-            walk->bits[level] = bits >> start
-                                | bits << (HELIX_BACKLOG_SIZE - start);
-        }
-
-        helix_walk_late(walk, level, now);
-        helix_walk_look(walk, level);
-    }
-}
-
-
 /* What was due before now is done first, but would come last in the ring. */
 
 static void
-helix_walk_late(helix_walk_t *walk, uint32_t level, uint64_t now)
+helix_walk_level(helix_walk_t *walk, uint32_t level,
+    const helix_backlog_t *own, const helix_backlog_t *others, uint64_t now)
 {
-    uint32_t  i;
-    uint64_t  bits;
+    uint32_t       i, start;
+    uint64_t       bits, all, mine, theirs;
+    helix_stop_t  *stop;
 
-    for (bits = walk->bits[level]; bits != 0; bits &= bits - 1) {
-        i = (walk->start[level] + (uint32_t) __builtin_ctzll(bits))
-            % HELIX_BACKLOG_SIZE;
+    stop = walk->stops[level];
 
-        if (helix_walk_first(walk, level, i) < now) {
-            helix_walk_sum(walk, level, i, &walk->work, &walk->variance);
-            walk->bits[level] &= ~(bits & -bits);
+    start = (uint32_t) (now / helix_backlog_width[level] % HELIX_BACKLOG_SIZE);
+    mine = helix_get(&own->bits[level]);
+    theirs = (others != NULL) ? others->bits[level] : 0;
+    all = mine | theirs;
+
+    bits = all >> start;
+
+    if (start != 0) {
+        bits |= all << (HELIX_BACKLOG_SIZE - start);
+    }
+
+    for ( /* void */ ; bits != 0; bits &= bits - 1) {
+        i = (start + (uint32_t) __builtin_ctzll(bits)) % HELIX_BACKLOG_SIZE;
+
+        *stop = (helix_stop_t) { UINT64_MAX - 1, 0, 0 };
+
+        if (mine >> i & 1) {
+            helix_stop_add(stop, &own->buckets[level][i]);
         }
-    }
-}
 
+        if (theirs >> i & 1) {
+            helix_stop_add(stop, &others->buckets[level][i]);
+        }
 
-/* When the next bucket of a level is due. */
+        if (stop->first <= now) {
+            walk->work += stop->work;
+            walk->variance += stop->variance;
 
-static void
-helix_walk_look(helix_walk_t *walk, uint32_t level)
-{
-    if (walk->bits[level] == 0) {
-        walk->first[level] = UINT64_MAX;
-        return;
-    }
-
-    walk->first[level] = helix_walk_first(walk, level,
-                  (walk->start[level]
-                   + (uint32_t) __builtin_ctzll(walk->bits[level]))
-                  % HELIX_BACKLOG_SIZE);
-}
-
-
-static uint64_t
-helix_walk_first(const helix_walk_t *walk, uint32_t level, uint32_t i)
-{
-    uint64_t  first, other;
-
-    first = UINT64_MAX - 1;
-
-    if (helix_get(&walk->own->bits[level]) >> i & 1) {
-        first = helix_get(&walk->own->buckets[level][i].first);
-    }
-
-    if (walk->others != NULL && (walk->others->bits[level] >> i & 1)) {
-        other = walk->others->buckets[level][i].first;
-        first = (other < first) ? other : first;
-    }
-
-    return first;
-}
-
-
-static void
-helix_walk_sum(const helix_walk_t *walk, uint32_t level, uint32_t i,
-    double *work, double *variance)
-{
-    const helix_bucket_t  *bucket;
-
-    bucket = &walk->own->buckets[level][i];
-
-    *work += (double) helix_get(&bucket->work);
-    *variance += (double) helix_get(&bucket->variance);
-
-    if (walk->others != NULL && (walk->others->bits[level] >> i & 1)) {
-        bucket = &walk->others->buckets[level][i];
-
-        *work += (double) bucket->work;
-        *variance += (double) bucket->variance;
-    }
-}
-
-
-static bool
-helix_walk_next(helix_walk_t *walk, helix_stop_t *stop)
-{
-    uint32_t  level, i, next;
-
-    next = 0;
-
-    for (level = 1; level < HELIX_BACKLOG_LEVELS; level++) {
-        if (walk->first[level] < walk->first[next]) {
-            next = level;
+        } else {
+            stop++;
         }
     }
 
-    if (walk->first[next] == UINT64_MAX) {
-        return false;
+    stop->first = UINT64_MAX;
+}
+
+
+static inline void
+helix_stop_add(helix_stop_t *stop, const helix_bucket_t *bucket)
+{
+    uint64_t  first;
+
+    first = helix_get(&bucket->first);
+
+    if (first < stop->first) {
+        stop->first = first;
     }
 
-    i = (walk->start[next]
-         + (uint32_t) __builtin_ctzll(walk->bits[next])) % HELIX_BACKLOG_SIZE;
-
-    stop->first = walk->first[next];
-    stop->work = 0;
-    stop->variance = 0;
-
-    helix_walk_sum(walk, next, i, &stop->work, &stop->variance);
-
-    walk->bits[next] &= walk->bits[next] - 1;
-    helix_walk_look(walk, next);
-
-    return true;
+    stop->work += (double) helix_get(&bucket->work);
+    stop->variance += (double) helix_get(&bucket->variance);
 }

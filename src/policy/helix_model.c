@@ -18,6 +18,7 @@
 #define HELIX_DRIFT_CLIP     0.7     /* a factor of 2 */
 #define HELIX_DRIFT_LEAK     0.999
 #define HELIX_RATE           0.02    /* of the deviation and the quantile */
+#define HELIX_SERVICE_MAX    1e12    /* ns */
 #define HELIX_QUANTILE       1.28    /* of the normal distribution, 90 % */
 #define HELIX_QUANTILE_MAX   5.0
 
@@ -123,9 +124,15 @@ helix_fit_predict(const helix_fit_t *fit, double drift, uint64_t work)
 
     spread = fit->deviation * fit->deviation;
 
-    service.mean = median * (1 + spread / 2);
-    service.high = median * exp(fit->quantile * fit->deviation);
+    /* far beyond what has been seen a power law says anything */
+
+    service.mean = fmin(median * (1 + spread / 2), HELIX_SERVICE_MAX);
+    service.high = fmin(median * exp(fit->quantile * fit->deviation),
+                        10 * HELIX_SERVICE_MAX);
     service.variance = service.mean * service.mean * spread * (1 + spread / 2);
+
+    service.variance = fmin(service.variance,
+                            HELIX_SERVICE_MAX * HELIX_SERVICE_MAX);
 
     return service;
 }

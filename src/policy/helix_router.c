@@ -28,7 +28,7 @@
 
 #define HELIX_SHARE_BACKLOG   20e6         /* ns of work: below it shares do
                                               not bind */
-#define HELIX_SHARE_DEPTH     50e6         /* ns of a share */
+#define HELIX_SHARE_DEPTH     100e6        /* ns of a share */
 
 #define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 
@@ -494,13 +494,11 @@ helix_router_explain(const helix_router_t *router,
 
     if (v->verdicts[HELIX_CPU_POOL] == HELIX_LANE_SHARE) {
         v->decision.reason = HELIX_SHARE;
-
-    } else if (helix_router_too_big(router, job, v)) {
-        v->decision.reason = HELIX_TOO_BIG;
-
-    } else {
-        v->decision.reason = HELIX_INFEASIBLE;
+        return;
     }
+
+    v->decision.reason = helix_router_too_big(router, job, v)
+                         ? HELIX_TOO_BIG : HELIX_INFEASIBLE;
 
     if (!helix_router_explores(router, job, view, v)) {
         return;
@@ -602,8 +600,11 @@ helix_router_pool(const helix_router_t *router, const helix_router_job_t *job,
 
     verdict = helix_router_try(router, view, v, 0, HELIX_CPU_POOL);
 
+    /* a thread that is free is nobody's share */
+
     if (verdict == HELIX_LANE_CHOSEN && router->shedding
         && !(router->without & HELIX_WITHOUT_SHARES)
+        && view->busy >= router->settings->concurrency
         && router->capped[job->kind] && router->credit[job->kind] <= 0
         && router->queued > HELIX_SHARE_BACKLOG * v->capacity)
     {
@@ -660,7 +661,7 @@ helix_router_batch(const helix_router_t *router, const helix_router_job_t *job,
 
 /*
  * With c threads a job runs alone at the end of its wait.  It starts no later
- * than when the work before it, W, has been shared by all: it is done in time if
+ * than when the work before it, W, has been shared by all: it is in time if
  * W / capacity + s / efficiency is.  Written for the sum with its own work:
  *
  *   (W + s) / capacity <= due - now,  due = aim - s (1 - 1/c) / efficiency

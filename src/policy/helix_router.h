@@ -21,7 +21,7 @@
 
 
 #define HELIX_ROUTER_TICK     10000000     /* ns */
-#define HELIX_ROUTER_WINDOW   100000000    /* ns: margin, shares, inline limit */
+#define HELIX_ROUTER_WINDOW   100000000    /* ns: margin, shares, limit */
 
 #define HELIX_ROUTER_AIM      0.95         /* of the budget */
 #define HELIX_ROUTER_TURN     500000       /* ns of inline jobs a turn */

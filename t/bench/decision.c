@@ -10,7 +10,7 @@
 #include <ngx_core.h>
 
 #include "helix_kinds.h"
-#include "helix_policy.h"
+#include "helix_router.h"
 #include "ngx_helix_layout.h"
 
 
@@ -30,6 +30,9 @@ static helix_settings_t    settings;
 static volatile uint64_t   sink;
 static uint64_t            clock_ms;
 static uint64_t            state[4096];
+static helix_router_t      router;
+static helix_entry_t       queued[100];
+static uint64_t            t0 = 1000000000;
 
 
 static uint64_t
@@ -73,6 +76,54 @@ row_decision(void)
                                ngx_helix_zone_threshold(zone, 60000),
                                ngx_helix_tokens_busy(zone), &job);
     sink += d.strategy;
+}
+
+
+/* the same of the predictive policy, with and without work ahead */
+
+static void
+predict(uint64_t work)
+{
+    helix_verdict_t      v;
+    helix_router_job_t   job = { 0, work, t0, 50000000, 0.1f, false };
+    helix_router_view_t  view = { t0, ngx_helix_tokens_busy(zone), 0, 0 };
+
+    helix_router_decide(&router, &job, &view, &v);
+    sink += v.decision.strategy;
+}
+
+
+static void row_predict_inline(void)  { predict(20); }
+static void row_predict_pool(void)    { predict(2000 + (sink & 63)); }
+
+
+/* 100 jobs of 0.4 ms, due within 50 ms */
+
+static void
+row_predict_loaded(void)
+{
+    uint32_t  i;
+
+    if (queued[0].work == 0) {
+        for (i = 0; i < 100; i++) {
+            queued[i] = (helix_entry_t) { t0 + 5000000 + i * 450000, 400000,
+                                          1600, 0 };
+            helix_backlog_add(&router.report->backlog, &queued[i], t0);
+        }
+    }
+
+    predict(200 + (sink & 63));
+}
+
+
+static void
+row_learning(void)
+{
+    helix_service_t     service = { 2e6, 3e6, 1e10 };
+    helix_router_job_t  job = { 0, 2000, t0, 50000000, 0.1f, false };
+
+    helix_router_ended(&router, &job, &service, 1900000 + (sink++ & 0xffff),
+                       true, true);
 }
 
 
@@ -163,8 +214,12 @@ row_submit_inline(void)
 
 
 static const row_t  rows[] = {
-    { "decision, as in a request", row_decision },
+    { "decision, threshold", row_decision },
+    { "decision, predictive, inline", row_predict_inline },
+    { "decision, predictive, idle pool", row_predict_pool },
+    { "decision, predictive, 100 waiting", row_predict_loaded },
     { "accounting of a completed job", row_accounting },
+    { "and what is learned of it", row_learning },
     { "accounting of a dropped job", row_drop_accounting },
     { "token, take and release", row_token },
     { "place to wait, enter and leave", row_waiting },
@@ -229,6 +284,10 @@ main(void)
 
     ngx_helix_zone_limit(zone, 1, 8);
     slot = ngx_helix_slot_claim(zone, NULL);
+
+    settings.concurrency = 2;
+    helix_router_init(&router, &settings, ngx_helix_slot_report(slot),
+                      (double[]) { 1000 }, 1, 2, t0);
 
     printf("ns, averages over %d calls          %9s %9s\n", BLOCK, "p50",
            "p99");

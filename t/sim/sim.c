@@ -69,7 +69,7 @@ void
 sim_figures(const sim_config_t *config, const sim_result_t *r,
     sim_figures_t *f)
 {
-    double             capacity, work, rate, least, most, loop;
+    double             capacity, work, rate, least, most;
     uint32_t           k;
     uint64_t           n, all;
     const sim_mix_t   *mix;
@@ -82,7 +82,6 @@ sim_figures(const sim_config_t *config, const sim_result_t *r,
     most = 0;
     work = 0;
     rate = 0;
-    loop = 0;
     all = 0;
 
     for (k = 0; k < mix->nkinds; k++) {
@@ -93,14 +92,11 @@ sim_figures(const sim_config_t *config, const sim_result_t *r,
         if (mix->kinds[k].mean > 100) {
             least = fmin(least, r->work[k]);
             most = fmax(most, r->work[k]);
-
-        } else {
-            loop += r->work[k];
         }
     }
 
     f->goodput = 100 * work / capacity;
-    f->bound = 100 - 100 * (r->loops - loop) / capacity;
+    f->bound = 100 * (r->left + r->inlined) / capacity;
     f->rate = rate / r->span * SIM_SEC;
     f->ratio = (least > 0) ? most / least : INFINITY;
 
@@ -128,13 +124,63 @@ sim_figures(const sim_config_t *config, const sim_result_t *r,
     f->feasible = (double) r->feasible;
 
     if (r->window > 0) {
-        capacity = r->window * (config->scenario == SIM_NEIGHBOUR ? 0.5 : 1);
-        f->window = 100 * r->window_useful / (capacity - r->window_loops);
+        f->during = 100 * r->window_useful / r->window;
+        f->window = 100 * r->window_useful
+                    / (r->window_left + r->window_inlined);
     }
 
     if (r->bursts) {
         f->after = r->after / (double) r->bursts / 1e6;
         f->after_max = r->after_max / 1e6;
+    }
+}
+
+
+static void
+sim_average(const sim_config_t *config, uint32_t seeds, sim_result_t *sum)
+{
+    double        after;
+    uint32_t      i, k;
+    sim_config_t  one;
+    sim_result_t  r;
+
+    one = *config;
+    sim_run(&one, sum);
+
+    for (i = 1; i < seeds; i++) {
+        one.seed++;
+        sim_run(&one, &r);
+
+        for (k = 0; k < SIM_KINDS; k++) {
+            sum->offered[k] += r.offered[k];
+            sum->met[k] += r.met[k];
+            sum->work[k] += r.work[k];
+        }
+
+        for (k = 0; k <= 1000; k++) {
+            sum->ratios[k] += r.ratios[k];
+        }
+
+        sum->dropped += r.dropped;
+        sum->feasible += r.feasible;
+        sum->admitted += r.admitted;
+        sum->late += r.late;
+        sum->shed += r.shed;
+        sum->spent += r.spent;
+        sum->wasted += r.wasted;
+        sum->left += r.left;
+        sum->threads += r.threads;
+        sum->inlined += r.inlined;
+        sum->span += r.span;
+        sum->window += r.window;
+        sum->window_left += r.window_left;
+        sum->window_inlined += r.window_inlined;
+        sum->window_useful += r.window_useful;
+        sum->after += r.after;
+        sum->bursts += r.bursts;
+
+        after = fmax(sum->after_max, r.after_max);
+        sum->after_max = after;
     }
 }
 
@@ -210,6 +256,16 @@ sim_cell(int argc, char **argv)
             fprintf(stderr, "no \"%s\"\n", argv[i]);
             exit(2);
         }
+    }
+
+    /* loops that share a processor are not simulated */
+
+    if (config.workers < 1 || config.workers > config.cores
+        || config.workers > SIM_WORKERS || config.cores > SIM_SLOTS
+        || config.seconds < 3 || seeds < 1)
+    {
+        fprintf(stderr, "out of range\n");
+        exit(2);
     }
 
     sim_measure(&config, seeds, &figures);

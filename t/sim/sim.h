@@ -103,13 +103,17 @@ typedef struct {
     uint64_t          ratios[1001];  /* latency by budget, in 1/250 */
     double            spent;         /* ns on jobs */
     double            wasted;
-    double            loops;         /* ns of all event loops */
+    double            left;          /* ns of processors that the event loops
+                                        and the neighbour left */
+    double            threads;       /* ns of them that threads used */
+    double            inlined;       /* ns of jobs on event loops */
     double            span;          /* ns counted */
     double            cores;
 
     /* in a scenario's window: the burst, or 200 ms after a slowdown */
     double            window;        /* ns of processors */
-    double            window_loops;
+    double            window_left;
+    double            window_inlined;
     double            window_useful;
     double            after;         /* ns after a burst until nothing is
                                         dropped for 100 ms, summed */
@@ -228,7 +232,7 @@ typedef struct {
 
 typedef struct {
     double            goodput;       /* of the processors */
-    double            bound;         /* what the loops left of them */
+    double            bound;         /* what was left of them for jobs */
     double            rate;          /* jobs/s in time */
     double            met[SIM_KINDS];
     double            late;
@@ -237,7 +241,8 @@ typedef struct {
     double            wasted;
     double            feasible;
     double            ratio;         /* of the kinds' shares, threads' kinds */
-    double            window;        /* of what the loops left */
+    double            window;        /* of what was left */
+    double            during;        /* of the processors, in the window */
     double            after;         /* ms */
     double            after_max;
 } sim_figures_t;
@@ -265,12 +270,19 @@ void sim_timing(void);
 
 /* sim_host.c */
 void sim_run(const sim_config_t *config, sim_result_t *result);
-void sim_average(const sim_config_t *config, uint32_t seeds,
-    sim_result_t *sum);
-double sim_rate(sim_t *sim);         /* of a thread */
+void sim_wake(sim_t *sim, uint32_t w);
+
+/* sim_load.c */
+double sim_uniform(uint64_t *state);
+double sim_normal(uint64_t *state);
+void sim_seed(uint64_t *state, uint64_t seed);
+void sim_ring_push(sim_ring_t *ring, sim_job_t *job);
+sim_job_t *sim_ring_pop(sim_ring_t *ring);
+double sim_left(const sim_t *sim);   /* processors, for the threads */
 double sim_slowness(const sim_t *sim);
 bool sim_window(const sim_t *sim);
-void sim_wake(sim_t *sim, uint32_t w);
+void sim_arrive(sim_t *sim);
+void sim_next_arrival(sim_t *sim);
 void sim_answer(sim_t *sim, sim_job_t *job);
 bool sim_feasible(const sim_t *sim, const sim_job_t *job);
 void sim_dropped(sim_t *sim, sim_job_t *job);
@@ -287,12 +299,6 @@ void sim_decide(sim_t *sim, sim_job_t *job);
 void sim_rules_init(sim_t *sim);
 void sim_rules_answered(sim_t *sim, const sim_job_t *job, bool served);
 bool sim_codel(sim_t *sim, const sim_job_t *job);
-
-double sim_uniform(uint64_t *state);
-double sim_normal(uint64_t *state);
-void sim_seed(uint64_t *state, uint64_t seed);
-void sim_ring_push(sim_ring_t *ring, sim_job_t *job);
-sim_job_t *sim_ring_pop(sim_ring_t *ring);
 
 
 #endif /* SIM_H_INCLUDED */
