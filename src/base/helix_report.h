@@ -75,7 +75,7 @@ typedef struct {
     uint64_t         loop;           /* ns of those turns */
     uint64_t         predicted;      /* ns, jobs of which both are known */
     uint64_t         actual;
-    uint64_t         within;         /* of "known", at most their 90 % quantile */
+    uint64_t         within;         /* of "known", below their 90 % */
     uint64_t         known;
 
     uint64_t         seen;           /* when the owner last looked around */

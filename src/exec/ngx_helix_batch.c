@@ -12,7 +12,8 @@ ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec)
     ngx_uint_t          i;
     ngx_helix_batch_t  *batch;
 
-    batch = ngx_pcalloc(cycle->pool, NGX_HELIX_KINDS * sizeof(ngx_helix_batch_t));
+    batch = ngx_pcalloc(cycle->pool,
+                        NGX_HELIX_KINDS * sizeof(ngx_helix_batch_t));
     if (batch == NULL) {
         return NGX_ERROR;
     }

@@ -87,9 +87,9 @@ struct ngx_helix_job_s {
 /*
  * Worker start and exit.  "generation" is that of the zone when the
  * configuration was read.  "cpus" are the processors that pool threads may use
- * (NULL: leave them as they are).  "units" are, by kind in the zone, the ns that
- * a unit of work is thought to take.  destroy() ends the jobs that are left as
- * cancelled, without telling their owners.
+ * (NULL: leave them as they are).  "units" are, by kind in the zone, the ns
+ * that a unit of work is thought to take.  destroy() ends the jobs that are
+ * left as cancelled, without telling their owners.
  */
 ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
     const helix_settings_t *settings, ngx_helix_zone_t *zone,
@@ -137,7 +137,7 @@ typedef struct {
     double                     within;         /* jobs at most their predicted
                                                   90 % quantile, 0..1 */
     double                     accuracy;       /* actual by predicted time */
-    double                     spent;          /* processor time of ended jobs */
+    double                     spent;          /* processor time, all jobs */
     double                     wasted;         /* of those late or cancelled */
 } ngx_helix_insight_t;
 

@@ -45,7 +45,7 @@ struct ngx_helix_unit_s {
     uint64_t                started;        /* ns; 0: not yet */
     uint64_t                ended;
     uint64_t                exec;           /* ns computing, */
-    uint64_t                cpu;            /* of the processor: if predictive */
+    uint64_t                cpu;            /* of the processor, if known */
     ngx_helix_unit_t       *next;           /* of those a runner has run */
     ngx_uint_t              queued;         /* event loop */
     ngx_uint_t              taken;          /* under the mutex */
@@ -55,6 +55,16 @@ struct ngx_helix_unit_s {
     void                  **states;         /* step_batch() */
     uint8_t                *results;
 };
+
+
+/* Those that wait, by due time, first come, first served. */
+
+typedef struct {
+    ngx_helix_unit_t      **units;          /* a binary heap */
+    ngx_uint_t              n;
+    ngx_uint_t              size;
+    uint64_t                sequence;
+} ngx_helix_heap_t;
 
 
 /* Pool threads read it, so it is made of plain values. */
@@ -118,6 +128,11 @@ struct ngx_helix_exec_s {
 
 /* Processor time of the calling thread, ns; a system call. */
 uint64_t ngx_helix_cpu(void);
+
+/* The caller has room for it, and its mutex.  A unit keeps its turn when it
+   comes again. */
+void ngx_helix_heap_add(ngx_helix_heap_t *heap, ngx_helix_unit_t *unit);
+void ngx_helix_heap_remove(ngx_helix_heap_t *heap, ngx_helix_unit_t *unit);
 
 /* The poll() of every control: time, cancel flag, fast shutdown. */
 int ngx_helix_control_poll(const helix_control_t *control);

@@ -51,12 +51,9 @@ struct ngx_helix_pool_s {
     pthread_mutex_t         mutex;
 
     /* under the mutex */
-    ngx_helix_unit_t      **heap;
-    ngx_uint_t              n;
-    ngx_uint_t              size;
+    ngx_helix_heap_t        heap;
     ngx_uint_t              pending;      /* runners posted, still without a
                                              unit */
-    uint64_t                sequence;
 };
 
 
@@ -73,14 +70,8 @@ static void ngx_helix_runner_release(ngx_helix_pool_t *pool, ngx_int_t token);
 static void ngx_helix_runner_put(ngx_helix_pool_t *pool,
     ngx_helix_unit_t *unit);
 static void ngx_helix_runner_prepare(ngx_helix_pool_t *pool);
-static ngx_uint_t ngx_helix_heap_before(ngx_helix_unit_t *a,
-    ngx_helix_unit_t *b);
-static void ngx_helix_heap_up(ngx_helix_pool_t *pool, ngx_uint_t i);
-static void ngx_helix_heap_down(ngx_helix_pool_t *pool, ngx_uint_t i);
-static void ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i);
-static void ngx_helix_heap_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
-static ngx_helix_unit_t *ngx_helix_heap_take(ngx_helix_pool_t *pool);
-static void ngx_helix_heap_publish(ngx_helix_pool_t *pool);
+static ngx_helix_unit_t *ngx_helix_pool_take(ngx_helix_pool_t *pool);
+static void ngx_helix_pool_publish(ngx_helix_pool_t *pool);
 
 
 ngx_helix_pool_t *
@@ -108,10 +99,11 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     /* single jobs and batches have a limit each; those that ran already and
        make way for others come on top */
 
-    pool->size = 2 * exec->settings->queue + exec->settings->concurrency;
+    pool->heap.size = 2 * exec->settings->queue + exec->settings->concurrency;
 
-    pool->heap = ngx_palloc(cycle->pool, pool->size * sizeof(void *));
-    if (pool->heap == NULL) {
+    pool->heap.units = ngx_palloc(cycle->pool,
+                                  pool->heap.size * sizeof(void *));
+    if (pool->heap.units == NULL) {
         return NULL;
     }
 
@@ -180,12 +172,8 @@ ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
 {
     (void) pthread_mutex_lock(&pool->mutex);
 
-    if (!unit->queued) {
-        unit->queued = 1;
-        unit->sequence = pool->sequence++;
-    }
-
-    ngx_helix_heap_add(pool, unit);
+    ngx_helix_heap_add(&pool->heap, unit);
+    ngx_helix_pool_publish(pool);
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
@@ -207,7 +195,8 @@ ngx_helix_pool_remove(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
     (void) pthread_mutex_lock(&pool->mutex);
 
     if (!unit->taken) {
-        ngx_helix_heap_remove(pool, unit->index);
+        ngx_helix_heap_remove(&pool->heap, unit);
+        ngx_helix_pool_publish(pool);
         rc = NGX_OK;
     }
 
@@ -328,12 +317,12 @@ ngx_helix_pool_pump(ngx_helix_pool_t *pool)
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    n = ngx_min(pool->n, free + 1);
+    n = ngx_min(pool->heap.n, free + 1);
     n -= ngx_min(pool->pending, n);
 
     pool->pending += n;
-    waiting = pool->n - ngx_min(pool->pending, pool->n);
-    idle = (pool->n == 0 && free);
+    waiting = pool->heap.n - ngx_min(pool->pending, pool->heap.n);
+    idle = (pool->heap.n == 0 && free);
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
@@ -478,7 +467,8 @@ ngx_helix_runner_put(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
     unit->taken = 0;
 
     ngx_helix_wait_return(pool->exec->slot, unit->lane, unit->n);
-    ngx_helix_heap_add(pool, unit);
+    ngx_helix_heap_add(&pool->heap, unit);
+    ngx_helix_pool_publish(pool);
 
     (void) pthread_mutex_unlock(&pool->mutex);
 }
@@ -498,14 +488,14 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    while (pool->n && !ngx_helix_terminated()) {
+    while (pool->heap.n && !ngx_helix_terminated()) {
 
         seen = ngx_helix_wakeups(exec->slot);
 
         *token = ngx_helix_token_take(exec->zone, exec->slot);
 
         if (*token != NGX_BUSY) {
-            unit = ngx_helix_heap_take(pool);
+            unit = ngx_helix_pool_take(pool);
             break;
         }
 
@@ -552,7 +542,7 @@ ngx_helix_runner_next(ngx_helix_pool_t *pool, uint64_t until)
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    unit = (pool->n && !ngx_helix_terminated()) ? ngx_helix_heap_take(pool)
+    unit = (pool->heap.n && !ngx_helix_terminated()) ? ngx_helix_pool_take(pool)
                                                 : NULL;
 
     (void) pthread_mutex_unlock(&pool->mutex);
@@ -585,115 +575,14 @@ ngx_helix_runner_prepare(ngx_helix_pool_t *pool)
 }
 
 
-static ngx_uint_t
-ngx_helix_heap_before(ngx_helix_unit_t *a, ngx_helix_unit_t *b)
-{
-    if (a->due != b->due) {
-        return a->due < b->due;
-    }
-
-    return a->sequence < b->sequence;
-}
-
-
-static void
-ngx_helix_heap_up(ngx_helix_pool_t *pool, ngx_uint_t i)
-{
-    ngx_uint_t         parent;
-    ngx_helix_unit_t  *unit;
-
-    unit = pool->heap[i];
-
-    while (i) {
-        parent = (i - 1) / 2;
-
-        if (!ngx_helix_heap_before(unit, pool->heap[parent])) {
-            break;
-        }
-
-        pool->heap[i] = pool->heap[parent];
-        pool->heap[i]->index = i;
-        i = parent;
-    }
-
-    pool->heap[i] = unit;
-    unit->index = i;
-}
-
-
-static void
-ngx_helix_heap_down(ngx_helix_pool_t *pool, ngx_uint_t i)
-{
-    ngx_uint_t         child;
-    ngx_helix_unit_t  *unit;
-
-    unit = pool->heap[i];
-
-    for ( ;; ) {
-        child = 2 * i + 1;
-
-        if (child >= pool->n) {
-            break;
-        }
-
-        if (child + 1 < pool->n
-            && ngx_helix_heap_before(pool->heap[child + 1], pool->heap[child]))
-        {
-            child++;
-        }
-
-        if (!ngx_helix_heap_before(pool->heap[child], unit)) {
-            break;
-        }
-
-        pool->heap[i] = pool->heap[child];
-        pool->heap[i]->index = i;
-        i = child;
-    }
-
-    pool->heap[i] = unit;
-    unit->index = i;
-}
-
-
-static void
-ngx_helix_heap_remove(ngx_helix_pool_t *pool, ngx_uint_t i)
-{
-    ngx_helix_unit_t  *last;
-
-    last = pool->heap[--pool->n];
-
-    if (i != pool->n) {
-        pool->heap[i] = last;
-        last->index = i;
-
-        ngx_helix_heap_up(pool, i);
-        ngx_helix_heap_down(pool, last->index);
-    }
-
-    ngx_helix_heap_publish(pool);
-}
-
-
-static void
-ngx_helix_heap_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
-{
-    unit->index = pool->n++;
-    pool->heap[unit->index] = unit;
-
-    ngx_helix_heap_up(pool, unit->index);
-    ngx_helix_heap_publish(pool);
-}
-
-
 /* For the threads of all workers. */
 
 static void
-ngx_helix_heap_publish(ngx_helix_pool_t *pool)
+ngx_helix_pool_publish(ngx_helix_pool_t *pool)
 {
     uint64_t  due;
 
-    due = pool->n ? ngx_max(pool->heap[0]->due, 1) : 0;
+    due = pool->heap.n ? ngx_max(pool->heap.units[0]->due, 1) : 0;
 
     __atomic_store_n(&ngx_helix_slot_report(pool->exec->slot)->head, due,
                      __ATOMIC_RELAXED);
@@ -703,17 +592,18 @@ ngx_helix_heap_publish(ngx_helix_pool_t *pool)
 /* The head of the queue becomes the thread's. */
 
 static ngx_helix_unit_t *
-ngx_helix_heap_take(ngx_helix_pool_t *pool)
+ngx_helix_pool_take(ngx_helix_pool_t *pool)
 {
     uint64_t           now;
     ngx_helix_unit_t  *unit;
 
     now = ngx_helix_now();
 
-    unit = pool->heap[0];
+    unit = pool->heap.units[0];
     unit->taken = 1;
 
-    ngx_helix_heap_remove(pool, 0);
+    ngx_helix_heap_remove(&pool->heap, unit);
+    ngx_helix_pool_publish(pool);
 
     if (unit->started == 0) {
         unit->started = now;

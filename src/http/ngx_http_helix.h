@@ -317,6 +317,10 @@ ngx_int_t ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow);
 ngx_int_t ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *code, const char *title, const char *detail);
 
+/* The headers of an answer to a job. */
+ngx_int_t ngx_http_helix_job_headers(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+
 ngx_int_t ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
     u_char *value, size_t len);
 

@@ -170,7 +170,8 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       ngx_http_helix_snapshot(insight.lag),
       "Time from the end of a job on a thread to its answer, smoothed." },
 
-    { "predictive", "inline_limit_secs", "helix_inline_limit_seconds", NULL, 1, 0,
+    { "predictive", "inline_limit_secs", "helix_inline_limit_seconds", NULL, 1,
+      0,
       ngx_http_helix_snapshot(insight.limit),
       "Longest predicted time of a job that runs inline." },
 

@@ -6,31 +6,14 @@
 
 
 #define HELIX_INLINE_START    100000.0     /* ns */
-#define HELIX_INLINE_MIN      12000.0      /* twice what a thread costs */
-#define HELIX_INLINE_MAX      250000.0     /* half a turn's */
-#define HELIX_TURN_SHARE      0.01         /* of the turns may be long */
 
 #define HELIX_MARGIN_START    2.5
-#define HELIX_MARGIN_MIN      2.5
-#define HELIX_MARGIN_MAX      6.0
-#define HELIX_MARGIN_WASTE    0.01
-#define HELIX_MARGIN_UP       0.15
-#define HELIX_MARGIN_DOWN     0.01
 
-#define HELIX_EFFICIENCY_GAIN 0.3          /* a tick of full work */
-#define HELIX_EFFICIENCY_REST 0.01         /* a tick without any, towards 1 */
-#define HELIX_EFFICIENCY_MIN  0.05
-
-#define HELIX_LAG_GAIN        0.125        /* as TCP's, RFC 6298 */
-#define HELIX_SPREAD_GAIN     0.25
 #define HELIX_LAG_SPREADS     4
 #define HELIX_LAG_MAX         10e6         /* ns */
 
 #define HELIX_SHARE_BACKLOG   20e6         /* ns of work: below it shares do
                                               not bind */
-#define HELIX_SHARE_DEPTH     100e6        /* ns of a share */
-
-#define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 
 #define HELIX_PROBE           1e9          /* ns */
 #define HELIX_PROBE_SHARE     20           /* budgets from one to the next */
@@ -48,20 +31,6 @@
                      __ATOMIC_RELAXED)
 
 
-static void helix_router_look(helix_router_t *router, uint64_t now);
-static void helix_router_samples(helix_router_t *router,
-    const helix_report_t *const *reports, const bool *alive, uint32_t n);
-static void helix_router_efficiency(helix_router_t *router,
-    const helix_report_t *const *reports, uint32_t n);
-static void helix_router_window(helix_router_t *router,
-    const helix_report_t *const *reports, uint32_t n, uint64_t elapsed);
-static void helix_router_margin(helix_router_t *router, uint64_t spent,
-    uint64_t wasted);
-static void helix_router_limit(helix_router_t *router, uint64_t elapsed);
-static void helix_router_shares(helix_router_t *router,
-    const uint64_t *offered, uint64_t elapsed);
-static double helix_router_level(const double *offered, uint32_t n,
-    double capacity);
 static void helix_router_loop(const helix_router_t *router,
     const helix_router_view_t *view, helix_verdict_t *v);
 static bool helix_router_pool(const helix_router_t *router,
@@ -130,296 +99,6 @@ helix_router_capacity(const helix_router_t *router)
     capacity = (double) router->settings->concurrency * router->efficiency;
 
     return (capacity < router->cpus) ? capacity : router->cpus;
-}
-
-
-void
-helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
-    const bool *alive, uint32_t n, uint64_t now)
-{
-    double    elapsed;
-    uint32_t  i;
-
-    elapsed = (double) (now - router->ticked);
-    router->ticked = now;
-
-    helix_router_samples(router, reports, alive, n);
-    helix_router_efficiency(router, reports, n);
-
-    router->workers = 0;
-    router->npeers = 0;
-
-    for (i = 0; i < n; i++) {
-        router->workers += alive[i];
-
-        if (alive[i] && reports[i] != router->report
-            && router->npeers < HELIX_ROUTER_PEERS)
-        {
-            router->peers[router->npeers++] = &reports[i]->backlog;
-        }
-    }
-
-    helix_router_look(router, now);
-
-    for (i = 0; i < router->nkinds; i++) {
-        router->credit[i] = fmin(router->credit[i]
-                                 + router->share[i] * elapsed,
-                                 router->share[i] * HELIX_SHARE_DEPTH);
-    }
-
-    if (now - router->windowed >= HELIX_ROUTER_WINDOW) {
-        helix_router_window(router, reports, n, now - router->windowed);
-        router->windowed = now;
-    }
-}
-
-
-/* Two workers must not fill the same gap. */
-
-static void
-helix_router_look(helix_router_t *router, uint64_t now)
-{
-    uint32_t  i;
-
-    router->looked = now;
-
-    memset(router->others.bits, 0, sizeof(router->others.bits));
-
-    for (i = 0; i < router->npeers; i++) {
-        helix_backlog_merge(&router->others, router->peers[i]);
-    }
-
-    router->queued = helix_backlog_work(&router->others)
-                     + helix_backlog_work(&router->report->backlog);
-}
-
-
-static void
-helix_router_samples(helix_router_t *router,
-    const helix_report_t *const *reports, const bool *alive, uint32_t n)
-{
-    uint32_t         i, k;
-    helix_samples_t  sum;
-
-    if (router->without & HELIX_WITHOUT_LEARNING) {
-        return;
-    }
-
-    for (k = 0; k < router->nkinds; k++) {
-        memset(&sum, 0, sizeof(helix_samples_t));
-
-        for (i = 0; i < n; i++) {
-            if (alive[i]) {
-                helix_samples_merge(&sum, &reports[i]->samples[k]);
-            }
-        }
-
-        for (i = 0; sum.n < HELIX_ROUTER_FEW && i < n; i++) {
-            if (!alive[i]) {
-                helix_samples_merge(&sum, &reports[i]->samples[k]);
-            }
-        }
-
-        router->fits[k] = helix_fit(&sum, router->unit[k]);
-    }
-}
-
-
-static void
-helix_router_efficiency(helix_router_t *router,
-    const helix_report_t *const *reports, uint32_t n)
-{
-    double    ratio, gain, full;
-    uint32_t  i;
-    uint64_t  cpu, wall;
-
-    cpu = 0;
-    wall = 0;
-
-    for (i = 0; i < n; i++) {
-        cpu += helix_get(&reports[i]->cpu);
-        wall += helix_get(&reports[i]->wall);
-    }
-
-    cpu -= router->cpu;
-    wall -= router->wall;
-    router->cpu += cpu;
-    router->wall += wall;
-
-    if (router->without & HELIX_WITHOUT_EFFICIENCY) {
-        return;
-    }
-
-    if (wall == 0) {
-        router->efficiency += HELIX_EFFICIENCY_REST * (1 - router->efficiency);
-        return;
-    }
-
-    ratio = fmin((double) cpu / (double) wall, 1);
-    full = (double) wall / (router->cpus * HELIX_ROUTER_TICK);
-    gain = HELIX_EFFICIENCY_GAIN * fmin(full, 1);
-
-    router->efficiency += gain * (ratio - router->efficiency);
-    router->efficiency = fmax(router->efficiency, HELIX_EFFICIENCY_MIN);
-}
-
-
-static void
-helix_router_window(helix_router_t *router,
-    const helix_report_t *const *reports, uint32_t n, uint64_t elapsed)
-{
-    uint32_t  i, k;
-    uint64_t  spent, wasted, refused, offered[HELIX_REPORT_KINDS];
-
-    spent = 0;
-    wasted = 0;
-    refused = 0;
-    memset(offered, 0, sizeof(offered));
-
-    for (i = 0; i < n; i++) {
-        spent += helix_get(&reports[i]->spent);
-        wasted += helix_get(&reports[i]->wasted);
-        refused += helix_get(&reports[i]->refused);
-
-        for (k = 0; k < router->nkinds; k++) {
-            offered[k] += helix_get(&reports[i]->offered[k]);
-        }
-    }
-
-    helix_router_margin(router, spent - router->spent,
-                        wasted - router->wasted);
-
-    router->shedding = (refused != router->refused);
-
-    helix_router_shares(router, offered, elapsed);
-    helix_router_limit(router, elapsed);
-
-    router->spent = spent;
-    router->wasted = wasted;
-    router->refused = refused;
-}
-
-
-static void
-helix_router_margin(helix_router_t *router, uint64_t spent, uint64_t wasted)
-{
-    router->waste = spent ? (double) wasted / (double) spent : 0;
-
-    if (router->without & HELIX_WITHOUT_ADAPTATION) {
-        return;
-    }
-
-    if (router->waste > HELIX_MARGIN_WASTE) {
-        router->margin = fmin(router->margin + HELIX_MARGIN_UP,
-                              HELIX_MARGIN_MAX);
-
-    } else {
-        router->margin = fmax(router->margin - HELIX_MARGIN_DOWN,
-                              HELIX_MARGIN_MIN);
-    }
-}
-
-
-static void
-helix_router_limit(helix_router_t *router, uint64_t elapsed)
-{
-    uint64_t         turns, long_turns;
-    helix_report_t  *report;
-
-    report = router->report;
-
-    turns = report->turns - router->turns;
-    long_turns = report->long_turns - router->long_turns;
-
-    router->loop = fmin((double) (report->loop - router->busy_turns)
-                        / (double) elapsed, 1);
-
-    router->turns = report->turns;
-    router->long_turns = report->long_turns;
-    router->busy_turns = report->loop;
-
-    if ((double) long_turns > HELIX_TURN_SHARE * (double) turns) {
-        router->limit = fmax(router->limit * 0.8, HELIX_INLINE_MIN);
-
-    } else {
-        router->limit = fmin(router->limit * 1.05, HELIX_INLINE_MAX);
-    }
-}
-
-
-/* What each kind may have of the capacity: all that it asks for, up to the
-   level at which the capacity is used up.  This worker's part of it is as
-   large as its part of what is asked for. */
-
-static void
-helix_router_shares(helix_router_t *router, const uint64_t *offered,
-    uint64_t elapsed)
-{
-    double    level, total, rate[HELIX_REPORT_KINDS];
-    uint32_t  k, asking;
-    uint64_t  all, own;
-
-    total = 0;
-    asking = 0;
-
-    for (k = 0; k < router->nkinds; k++) {
-        rate[k] = (double) (offered[k] - router->offered[k])
-                  / (double) elapsed;
-        total += rate[k];
-        asking += (rate[k] > 0);
-    }
-
-    router->demand = total / helix_router_capacity(router);
-
-    level = helix_router_level(rate, router->nkinds,
-                               helix_router_capacity(router));
-
-    for (k = 0; k < router->nkinds; k++) {
-        all = offered[k] - router->offered[k];
-        own = router->report->offered[k] - router->own_offered[k];
-
-        router->capped[k] = (asking > 1 && rate[k] > level);
-        router->share[k] = all ? level * (double) own / (double) all : level;
-
-        router->offered[k] = offered[k];
-        router->own_offered[k] = router->report->offered[k];
-    }
-}
-
-
-/* The level L with sum min(offered, L) = capacity; the capacity if the sum of
-   all is less. */
-
-static double
-helix_router_level(const double *offered, uint32_t n, double capacity)
-{
-    double    level, left;
-    uint32_t  i, round, above;
-
-    level = 0;
-
-    for (round = 0; round < n; round++) {
-        left = capacity;
-        above = 0;
-
-        for (i = 0; i < n; i++) {
-            if (offered[i] > level) {
-                above++;
-                left -= level;
-
-            } else {
-                left -= offered[i];
-            }
-        }
-
-        if (above == 0 || !(left > 0)) {
-            break;
-        }
-
-        level += left / above;
-    }
-
-    return (level > 0) ? level : capacity;
 }
 
 
@@ -747,87 +426,21 @@ bool
 helix_router_recheck(const helix_router_t *router, const helix_entry_t *entry,
     uint64_t deadline, uint64_t now)
 {
-    double  left;
+    double  left, drift, efficiency;
 
     if (router->without & HELIX_WITHOUT_RECHECK) {
         return true;
     }
 
+    __atomic_load(&router->drift, &drift, __ATOMIC_RELAXED);
+    __atomic_load(&router->efficiency, &efficiency, __ATOMIC_RELAXED);
+
     /* what is known now, not what was when the job came */
 
-    left = (double) entry->work * exp(router->drift - (double) entry->drift)
-           / router->efficiency;
+    left = (double) entry->work * exp(drift - (double) entry->drift)
+           / efficiency;
 
     return (double) deadline >= (double) now + left;
-}
-
-
-void
-helix_router_ended(helix_router_t *router, const helix_router_job_t *job,
-    const helix_service_t *service, uint64_t cpu, bool complete, bool useful)
-{
-    double           ignored, *drift;
-    helix_report_t  *report;
-
-    report = router->report;
-
-    helix_add(&report->spent, cpu);
-
-    if (!useful) {
-        helix_add(&report->wasted, cpu);
-    }
-
-    if (!complete) {
-        return;
-    }
-
-    helix_add(&report->predicted, (uint64_t) service->mean);
-    helix_add(&report->actual, cpu);
-    helix_add(&report->known, 1);
-
-    if ((double) cpu <= service->high) {
-        helix_add(&report->within, 1);
-    }
-
-    ignored = router->drift;
-    drift = (router->without & HELIX_WITHOUT_DRIFT) ? &ignored
-                                                    : &router->drift;
-
-    helix_samples_add(&report->samples[job->kind], &router->fits[job->kind],
-                      drift, job->work, cpu);
-}
-
-
-void
-helix_router_lagged(helix_router_t *router, uint64_t lag)
-{
-    double  error;
-
-    if (router->without & HELIX_WITHOUT_LAG) {
-        return;
-    }
-
-    error = (double) lag - router->lag;
-
-    router->lag += HELIX_LAG_GAIN * error;
-    router->lag_spread += HELIX_SPREAD_GAIN
-                          * (fabs(error) - router->lag_spread);
-}
-
-
-void
-helix_router_turned(helix_router_t *router, uint64_t duration)
-{
-    helix_report_t  *report;
-
-    report = router->report;
-
-    helix_add(&report->turns, 1);
-    helix_add(&report->loop, duration);
-
-    if (duration > HELIX_ROUTER_LONG) {
-        helix_add(&report->long_turns, 1);
-    }
 }
 
 

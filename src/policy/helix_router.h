@@ -25,6 +25,7 @@
 
 #define HELIX_ROUTER_AIM      0.95         /* of the budget */
 #define HELIX_ROUTER_TURN     500000       /* ns of inline jobs a turn */
+#define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 #define HELIX_ROUTER_LONG     1000000      /* ns: a turn that is too long */
 #define HELIX_ROUTER_PEERS    64
 #define HELIX_ROUTER_FEW      8            /* samples of the living */
@@ -169,6 +170,10 @@ void helix_router_init(helix_router_t *router,
 void helix_router_tick(helix_router_t *router,
     const helix_report_t *const *reports, const bool *alive, uint32_t n,
     uint64_t now);
+
+/* Reads the others' backlogs again; helix_router_decide() does it every
+   HELIX_ROUTER_LOOK. */
+void helix_router_look(helix_router_t *router, uint64_t now);
 
 /* How should this job run right now?  Changes nothing but the count of the
    work offered. */

@@ -38,7 +38,7 @@ struct ngx_helix_slot_s {
 
     /* pool threads write too */
     uint64_t                  waiting[NGX_HELIX_LANES] ngx_helix_aligned;
-    uint32_t                  wakeups;       /* futex: threads without a token */
+    uint32_t                  wakeups;       /* futex: no token is free */
     uint32_t                  sleepers;
 
     helix_report_t            report ngx_helix_aligned;

@@ -779,7 +779,7 @@ test_inline_limit(void **state)
         limit = routers[0].limit;
     }
 
-    assert_true(limit < 13000);
+    assert_true(limit < 61000);
     assert_true(limit > 10000);
     assert_ratio(routers[0].loop, 0.2, 1.01);
 

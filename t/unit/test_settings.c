@@ -169,10 +169,12 @@ test_table(void **state)
         }
     }
 
-    /* every member of the struct has its row */
+    /* every member of the struct but the policy has its row */
 
     assert_int_equal(nrows, 14);
-    assert_int_equal(sizeof(helix_settings_t), nrows * 8);
+    assert_int_equal(sizeof(helix_settings_t)
+                     - offsetof(helix_settings_t, inline_threshold),
+                     nrows * 8);
 }
 
 
