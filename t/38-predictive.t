@@ -394,7 +394,7 @@ my %lane;
 $t->wait_for(sub {
     my $blocker = sent(job(200, 0) =~ s{/jobs}{/inline}r);
 
-    sent(job(0.04, 0), $_) for @c;
+    sent(job(0.02, 0), $_) for @c;
 
     $lane{"$_->{strategy} $_->{reason}"}++ for map { $_->recv->json } @c;
     $blocker->recv;
@@ -408,7 +408,7 @@ is($lane{'cpu_pool heavy'} // 0, 0, 'none of many short jobs: cpu_pool');
 
 # on one connection they are no less in one turn
 
-$c[0]->send(join '', map { Helix::message('GET', job(0.04, 0)) } 1 .. 100);
+$c[0]->send(join '', map { Helix::message('GET', job(0.02, 0)) } 1 .. 100);
 
 %lane = ();
 $lane{$c[0]->recv->json->{strategy}}++ for 1 .. 100;

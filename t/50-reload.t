@@ -37,6 +37,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     helix_zone helix;
