@@ -449,11 +449,7 @@ held(job(6000, $tight), sub {
     my $needed = change($e, $more);
     my $again = told(job(3000, int(budget($e, $needed * 1.15))))->{strategy};
 
-    TODO: {
-        local $TODO = 'the variance of the work ahead is not in that figure';
-
-        is($again, 'cpu_pool', 'with the budget that it names there is room');
-    }
+    is($again, 'cpu_pool', 'with the budget that it names there is room');
 
     # the other lane
 

@@ -43,6 +43,7 @@ typedef struct {
     uint64_t                   received;       /* ns, ngx_helix_now() */
     uint64_t                   budget;         /* ns, 0: none */
     ngx_msec_t                 timeout;
+    ngx_uint_t                 forced;         /* run it though it be late */
     helix_service_t            service;        /* predictive policy: expected */
     helix_entry_t              entry;          /* likewise: in the backlog */
 } ngx_helix_job_spec_t;

@@ -95,6 +95,7 @@ typedef struct {
     uint64_t                inlined;        /* ns, in the turn */
     ngx_uint_t              turns;          /* since the last tick */
     ngx_uint_t              inlines;        /* jobs */
+    helix_report_t          none;           /* without a slot */
 } ngx_helix_predict_t;
 
 

@@ -43,9 +43,12 @@ ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     }
 #endif
 
-    helix_router_init(&predict->router, exec->settings,
-                      exec->slot ? ngx_helix_slot_report(exec->slot) : NULL,
+    helix_router_init(&predict->router, exec->settings, &predict->none,
                       units, NGX_HELIX_KINDS, n, ngx_helix_now());
+
+    if (exec->slot) {
+        predict->router.report = ngx_helix_slot_report(exec->slot);
+    }
 
     predict->tick.handler = ngx_helix_predict_tick;
     predict->tick.data = exec;
@@ -108,6 +111,7 @@ ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
 
     view.now = spec->received;
     view.busy = ngx_helix_tokens_busy(exec->zone);
+    view.waiting = ngx_helix_waiting(exec->zone, HELIX_CPU_POOL);
     view.spawned = exec->spawn.work;
     view.turn = predict->inlined;
 
@@ -203,6 +207,13 @@ static void
 ngx_helix_predict_turned(ngx_event_t *ev)
 {
     ngx_helix_exec_t  *exec = ev->data;
+
+    /* requests that a client has sent together come one after the other */
+
+    if (!ngx_queue_empty(&ngx_posted_events)) {
+        ngx_post_event(ev, &ngx_posted_events);
+        return;
+    }
 
     helix_router_turned(&exec->predict->router,
                         ngx_helix_now() - exec->predict->started);
@@ -332,7 +343,6 @@ ngx_helix_exec_kind(ngx_helix_exec_t *exec, ngx_uint_t kind, double *service,
 {
     helix_fit_t      *fit;
     helix_router_t   *router;
-    helix_samples_t  *own;
 
     *service = 0;
     *share = 0;
@@ -343,14 +353,13 @@ ngx_helix_exec_kind(ngx_helix_exec_t *exec, ngx_uint_t kind, double *service,
     }
 
     router = &exec->predict->router;
-    own = &router->report->samples[kind];
     fit = &router->fits[kind];
 
     *share = router->share[kind];
     *samples = fit->n;
 
-    if (own->n > 0) {
+    if (fit->n > 0) {
         *service = exp(fit->intercept + router->drift
-                       + fit->slope * own->x / own->n) * NGX_HELIX_NSEC;
+                       + fit->slope * fit->center) * NGX_HELIX_NSEC;
     }
 }

@@ -153,7 +153,7 @@ ngx_helix_unit_recheck(const helix_router_t *router, ngx_helix_unit_t *unit,
     for (i = 0; i < unit->n; i++) {
         job = unit->jobs[i];
 
-        if (job->spec.budget
+        if (job->spec.budget && !job->spec.forced
             && !helix_router_recheck(router, &job->spec.entry,
                                      ngx_helix_unit_deadline(job), now))
         {
@@ -225,7 +225,8 @@ ngx_helix_unit_run_one(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
 
         /* nobody is served by what comes too late, while others wait */
 
-        if (unit->jobs[i]->spec.budget && clock->wall > unit->deadline
+        if (unit->jobs[i]->spec.budget && !unit->jobs[i]->spec.forced
+            && clock->wall > ngx_helix_unit_deadline(unit->jobs[i])
             && ngx_helix_pool_waits(pool))
         {
             unit->results[i] = NGX_HELIX_LATE_RESULT;

@@ -195,7 +195,7 @@ ngx_http_helix_explain_prediction(helix_json_writer_t *json,
     ngx_http_helix_explain_ms(json, "p90_ms", v->service.high);
     ngx_http_helix_explain_ms(json, "within_ms",
                               (double) (v->aim - ctx->spec.received));
-    ngx_http_helix_explain_ms(json, "ahead_ms", v->ahead);
+    ngx_http_helix_explain_ms(json, "ahead_ms", v->ahead.work);
     ngx_http_helix_explain_ms(json, "inline_limit_ms", v->limit);
 
     helix_json_key(json, "margin");
@@ -265,7 +265,8 @@ ngx_http_helix_explain_predictive(helix_json_writer_t *json,
                                   v->limit / 1e6);
 
     needed = (double) v->finish[HELIX_CPU_POOL]
-             + v->margin * sqrt(v->service.variance) / v->capacity;
+             + v->margin * sqrt(v->ahead.variance * 1e6 + v->service.variance)
+               / v->capacity;
 
     switch (ctx->decision.reason) {
 
@@ -275,9 +276,11 @@ ngx_http_helix_explain_predictive(helix_json_writer_t *json,
         break;
 
     case HELIX_TOO_BIG:
+    case HELIX_EXPLORED:
+        needed = (v->service.mean + v->margin * sqrt(v->service.variance))
+                 / v->efficiency;
         ngx_http_helix_explain_change(json, "within_ms >= %.3f -> cpu_pool",
-                                      (v->service.mean + v->margin
-                                       * sqrt(v->service.variance)) / 1e6);
+                                      needed / 1e6);
         break;
 
     case HELIX_INFEASIBLE:
@@ -291,7 +294,7 @@ ngx_http_helix_explain_predictive(helix_json_writer_t *json,
                                       needed / 1e6);
         break;
 
-    default: /* HELIX_HEAVY, HELIX_BATCHABLE, HELIX_EXPLORED */
+    default: /* HELIX_HEAVY, HELIX_BATCHABLE */
         ngx_http_helix_explain_change(json, "within_ms < %.3f -> drop",
                                       needed / 1e6);
     }

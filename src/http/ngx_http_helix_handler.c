@@ -229,6 +229,7 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         ctx->decision.strategy = ctx->strategy;
         ctx->decision.reason = HELIX_PINNED;
         ctx->policy = "pinned";
+        ctx->spec.forced = 1;
     }
 
     ctx->spec.strategy = ctx->decision.strategy;
@@ -431,6 +432,7 @@ ngx_http_helix_dry_run(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->result = NGX_HTTP_HELIX_REJECTED_DRY_RUN;
     ctx->decision.strategy = HELIX_CPU_POOL;
     ctx->spec.strategy = HELIX_CPU_POOL;
+    ctx->spec.forced = 1;
 
     return 1;
 }

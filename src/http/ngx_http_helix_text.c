@@ -90,7 +90,7 @@ ngx_http_helix_text_predictive(u_char *p, u_char *last,
                         insight->capacity, insight->demand,
                         insight->queued * 1000, insight->limit * 1000,
                         insight->margin, insight->waste * 100,
-                        insight->accuracy, insight->within * 100,
+                        insight->accuracy, insight->within * 100 + 0.5,
                         insight->loop * 100, insight->lag * 1000);
 }
 

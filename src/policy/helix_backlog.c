@@ -156,7 +156,7 @@ helix_backlog_merge(helix_backlog_t *sum, const helix_backlog_t *part)
 helix_backlog_fit_t
 helix_backlog_fits(const helix_backlog_t *own, const helix_backlog_t *others,
     const helix_entry_t *entry, uint64_t now, double capacity, double z,
-    double *ahead)
+    helix_ahead_t *ahead)
 {
     bool                 placed;
     double               work, variance, slack;
@@ -190,7 +190,7 @@ helix_backlog_fits(const helix_backlog_t *own, const helix_backlog_t *others,
 
         if (!placed && stop->first >= entry->due) {
             placed = true;
-            *ahead = work;
+            *ahead = (helix_ahead_t) { work, variance };
 
             work += (double) entry->work;
             variance += (double) entry->variance;

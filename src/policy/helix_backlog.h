@@ -24,6 +24,14 @@ typedef struct {
 } helix_entry_t;
 
 
+/* What is due before a job. */
+
+typedef struct {
+    double      work;                /* ns */
+    double      variance;            /* us^2 */
+} helix_ahead_t;
+
+
 void helix_backlog_add(helix_backlog_t *backlog, helix_entry_t *entry,
     uint64_t now);
 void helix_backlog_remove(helix_backlog_t *backlog, helix_entry_t *entry);
@@ -51,12 +59,12 @@ typedef enum {
  *   capacity (due_j - now) >= W_j + z sqrt(V_j)
  *
  * where W and V sum over the jobs due no later than j.  Those that are late
- * already do not count as broken.  *ahead is the work before this one, ns.
+ * already do not count as broken.  *ahead is what is before this one.
  * "others" may be NULL.
  */
 helix_backlog_fit_t helix_backlog_fits(const helix_backlog_t *own,
     const helix_backlog_t *others, const helix_entry_t *entry, uint64_t now,
-    double capacity, double z, double *ahead);
+    double capacity, double z, helix_ahead_t *ahead);
 
 /* All the work in it, ns. */
 double helix_backlog_work(const helix_backlog_t *backlog);

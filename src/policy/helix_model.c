@@ -106,6 +106,7 @@ helix_fit(const helix_samples_t *s, double unit)
 
     fit.quantile = (s->n > HELIX_WARM) ? s->quantile : HELIX_QUANTILE;
     fit.n = s->n;
+    fit.center = x;
 
     return fit;
 }

@@ -26,6 +26,7 @@ typedef struct {
     double      deviation;           /* of the residuals */
     double      quantile;            /* see helix_samples_t */
     double      n;                   /* samples, discounted */
+    double      center;              /* mean of ln work */
 } helix_fit_t;
 
 

@@ -159,6 +159,12 @@ helix_router_explain(const helix_router_t *router,
     v->margin = (router->without & HELIX_WITHOUT_MARGIN) ? 0 : router->margin;
     v->limit = router->limit;
 
+    v->entry.work = (int64_t) v->service.mean;
+    v->entry.variance = (int64_t) (v->service.variance
+                                   / HELIX_NSEC_PER_MSEC);
+    v->entry.drift = (float) router->drift;
+    v->entry.due = v->aim;
+
     helix_router_loop(router, view, v);
 
     if (v->decision.strategy != HELIX_DROP) {
@@ -187,6 +193,7 @@ helix_router_explain(const helix_router_t *router,
 
     v->decision.strategy = HELIX_CPU_POOL;
     v->decision.reason = HELIX_EXPLORED;
+    v->verdicts[HELIX_CPU_POOL] = HELIX_LANE_CHOSEN;
     v->entry.work = 0;
     v->entry.variance = 0;
     v->entry.due = v->aim;
@@ -318,7 +325,7 @@ helix_router_batch(const helix_router_t *router, const helix_router_job_t *job,
     if (!job->batchable || job->scaling < HELIX_SCALING_BATCH) {
         verdict = HELIX_LANE_CANNOT_BATCH;
 
-    } else if (view->busy < router->settings->concurrency) {
+    } else if (view->busy + view->waiting < router->settings->concurrency) {
         verdict = HELIX_LANE_THREAD_FREE;
 
     } else {
@@ -357,10 +364,6 @@ helix_router_try(const helix_router_t *router, const helix_router_view_t *view,
     threads = fmax(v->capacity / v->efficiency, 1);
     alone = v->service.high * (1 - 1 / threads) / v->efficiency;
 
-    v->entry.work = (int64_t) v->service.mean;
-    v->entry.variance = (int64_t) (v->service.variance
-                                   / HELIX_NSEC_PER_MSEC);
-    v->entry.drift = (float) router->drift;
     v->entry.due = v->aim;
 
     if ((double) v->aim < (double) (view->now + delay) + alone) {
@@ -375,7 +378,7 @@ helix_router_try(const helix_router_t *router, const helix_router_view_t *view,
                              view->now, v->capacity, v->margin, &v->ahead);
 
     v->finish[lane] = delay
-                      + (uint64_t) ((v->ahead + v->service.mean)
+                      + (uint64_t) ((v->ahead.work + v->service.mean)
                                     / v->capacity + alone);
 
     if (fit == HELIX_BACKLOG_LATE) {

@@ -28,6 +28,7 @@
 #define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 #define HELIX_ROUTER_LONG     1000000      /* ns: a turn that is too long */
 #define HELIX_ROUTER_PEERS    64
+#define HELIX_ROUTER_FLOOR    5000         /* ns: shorter jobs teach nothing */
 #define HELIX_ROUTER_FEW      8            /* samples of the living */
 
 
@@ -81,6 +82,7 @@ typedef struct {
 typedef struct {
     uint64_t              now;
     uint64_t              busy;          /* tokens taken, host-wide */
+    uint64_t              waiting;       /* jobs for threads, host-wide */
     uint64_t              spawned;       /* ns of work left in the spawn lane */
     uint64_t              turn;          /* ns of inline jobs in this turn */
 } helix_router_view_t;
@@ -94,7 +96,7 @@ typedef struct {
     uint64_t              deadline;      /* received + budget */
     uint64_t              aim;           /* to be done by then */
     helix_entry_t         entry;         /* for the backlog */
-    double                ahead;         /* ns of work due before */
+    helix_ahead_t         ahead;
     double                efficiency;
     double                capacity;
     double                margin;

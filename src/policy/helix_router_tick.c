@@ -358,6 +358,16 @@ helix_router_ended(helix_router_t *router, const helix_router_job_t *job,
         return;
     }
 
+    /* of so short a job the clocks and the call are the larger part */
+
+    if (cpu < HELIX_ROUTER_FLOOR) {
+        if (service->mean <= HELIX_ROUTER_FLOOR) {
+            return;
+        }
+
+        cpu = HELIX_ROUTER_FLOOR;
+    }
+
     helix_add(&report->predicted, (uint64_t) service->mean);
     helix_add(&report->actual, cpu);
     helix_add(&report->known, 1);

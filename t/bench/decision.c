@@ -86,7 +86,9 @@ predict(uint64_t work)
 {
     helix_verdict_t      v;
     helix_router_job_t   job = { 0, work, t0, 50000000, 0.1f, false };
-    helix_router_view_t  view = { t0, ngx_helix_tokens_busy(zone), 0, 0 };
+    helix_router_view_t  view = { t0, ngx_helix_tokens_busy(zone),
+                                  ngx_helix_waiting(zone, HELIX_CPU_POOL),
+                                  0, 0 };
 
     helix_router_decide(&router, &job, &view, &v);
     sink += v.decision.strategy;

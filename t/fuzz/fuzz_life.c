@@ -757,25 +757,34 @@ static void
 end_turn(worker_t *worker)
 {
     ngx_event_t  *ev;
-    ngx_queue_t  *q;
+    ngx_queue_t  *q, *next, others;
+
+    ngx_queue_init(&others);
 
     for (q = ngx_queue_head(&ngx_posted_events);
          q != ngx_queue_sentinel(&ngx_posted_events);
-         q = ngx_queue_next(q))
+         q = next)
     {
+        next = ngx_queue_next(q);
         ev = ngx_queue_data(q, ngx_event_t, queue);
 
-        if (ev->data == worker->exec->pool || ev->data == worker->exec) {
-            ngx_delete_posted_event(ev);
-
-            if (worker->alive) {
-                ev->handler(ev);
-            }
-
-            end_turn(worker);
-            return;
+        if (ev->data != worker->exec->pool && ev->data != worker->exec) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&others, q);
         }
     }
+
+    while (!ngx_queue_empty(&ngx_posted_events)) {
+        q = ngx_queue_head(&ngx_posted_events);
+        ev = ngx_queue_data(q, ngx_event_t, queue);
+        ngx_delete_posted_event(ev);
+
+        if (worker->alive) {
+            ev->handler(ev);
+        }
+    }
+
+    ngx_queue_add(&ngx_posted_events, &others);
 }
 
 

@@ -392,7 +392,8 @@ static void
 test_backlog_oracle(void **state)
 {
     bool                used[JOBS], exact;
-    double              ahead, scale;
+    double              scale;
+    helix_ahead_t       ahead;
     uint32_t            i, k, round, fits, both;
     helix_entry_t       jobs[JOBS], one;
     helix_backlog_t    *backlogs;
@@ -475,7 +476,7 @@ test_backlog_oracle(void **state)
 static void
 test_backlog_late(void **state)
 {
-    double          ahead;
+    helix_ahead_t   ahead;
     helix_entry_t   late, one;
 
     (void) state;
@@ -489,7 +490,7 @@ test_backlog_late(void **state)
 
     assert_int_equal(helix_backlog_fits(&reports[0].backlog, NULL, &one, now,
                                         1, 0, &ahead), HELIX_BACKLOG_LATE);
-    assert_true(ahead == 10 * MSEC);
+    assert_true(ahead.work == 10 * MSEC);
 
     one.due = now + 15 * MSEC;
     assert_int_equal(helix_backlog_fits(&reports[0].backlog, NULL, &one, now,
@@ -500,7 +501,7 @@ test_backlog_late(void **state)
 static void
 test_backlog_merge(void **state)
 {
-    double            ahead;
+    helix_ahead_t     ahead;
     uint32_t          i;
     helix_entry_t     jobs[JOBS], one;
     helix_backlog_t  *sum;
