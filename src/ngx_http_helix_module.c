@@ -3,6 +3,8 @@
 
 #include <sched.h>
 
+#include "ngx_helix_process.h"
+
 
 static ngx_int_t ngx_http_helix_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_helix_init_process(ngx_cycle_t *cycle);
@@ -214,6 +216,7 @@ ngx_http_helix_init_module(ngx_cycle_t *cycle)
                                            hmcf->settings.spawn_threshold);
         hmcf->cpus_known = (sched_getaffinity(0, sizeof(hmcf->cpus),
                                               &hmcf->cpus) == 0);
+        hmcf->ncpus = ngx_helix_process_cpus();
     }
 
     return NGX_OK;
@@ -252,7 +255,8 @@ ngx_http_helix_init_process(ngx_cycle_t *cycle)
 
     hmcf->exec = ngx_helix_exec_create(cycle, &hmcf->settings, hmcf->zone,
                                        hmcf->generation, hmcf->pool, units,
-                                       hmcf->cpus_known ? &hmcf->cpus : NULL);
+                                       hmcf->cpus_known ? &hmcf->cpus : NULL,
+                                       hmcf->ncpus);
 
     return hmcf->exec ? NGX_OK : NGX_ERROR;
 }

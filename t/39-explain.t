@@ -104,8 +104,9 @@ sub sound {
         if join(' ', sort keys %{$e->{inputs}})
            ne join ' ', sort qw(kind cost work scaling budget_ms pressure busy
                                 concurrency),
-                        $predictive ? () : qw(busy_limit inline_threshold
-                                              spawn_threshold);
+                        $predictive ? () : qw(busy_limit inline_threshold),
+                        $predictive || $e->{reason} eq 'pinned'
+                            ? () : qw(spawn_threshold);
 
     push @wrong, 'nothing would change it' if !@{$e->{would_change_if} || []};
 
@@ -315,9 +316,7 @@ sub job { 'kind=hashmix&cost=' . int($_[0] * $rate) . "&budget_ms=$_[1]" }
 sub budget {
     my ($e, $within) = @_;
 
-    my $lag = 0.95 * $e->{inputs}{budget_ms} - $e->{prediction}{within_ms};
-
-    return ($within + $lag) / 0.95;
+    return $within / 0.88;
 }
 
 # Of one kind a job that was admitted lately: nothing is explored.
@@ -389,6 +388,7 @@ for ([0.7, 'inline'], [1.4, 'cpu_pool']) {
 
     for (1 .. 5) {
         $near = $t->post('/helix/api/explain', job($ms, 60000), $form)->json;
+        $limit = $near->{prediction}{inline_limit_ms};
         $ms *= $limit * $part / ($near->{prediction}{p90_ms} || 0.001);
     }
 

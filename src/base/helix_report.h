@@ -17,7 +17,7 @@
 
 #define HELIX_REPORT_KINDS   32
 
-#define HELIX_BACKLOG_LEVELS 3
+#define HELIX_BACKLOG_LEVELS 4
 #define HELIX_BACKLOG_SIZE   64      /* buckets of a level: bits of a word */
 
 
@@ -42,8 +42,8 @@ typedef struct {
 
 /*
  * The work that waits or runs, by the time at which it is due.  A job keeps
- * its bucket until it leaves.  Buckets are 0.5 ms, 8 ms and 128 ms wide, for
- * what is due within 32 ms, 512 ms and 8 s; later is the last one.
+ * its bucket until it leaves.  Buckets are 0.5 ms, 8 ms, 128 ms and 2 s wide,
+ * for what is due within 32 ms, 512 ms, 8 s and 131 s; later is the last one.
  */
 
 typedef struct {

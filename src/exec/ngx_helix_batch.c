@@ -58,7 +58,11 @@ ngx_helix_batch_add(ngx_helix_job_t *job)
     ngx_helix_unit_push(unit, job);
     ngx_helix_pool_enter(job->exec->pool, job);
 
-    if (unit->n == settings->batch_size) {
+    /* as many as there may be, or as can be done in time one by one */
+
+    if (unit->n == settings->batch_size
+        || job->spec.received + unit->work > unit->due)
+    {
         ngx_helix_batch_flush(batch);
     }
 

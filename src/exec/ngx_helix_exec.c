@@ -58,7 +58,7 @@ ngx_helix_control_poll(const helix_control_t *control)
 ngx_helix_exec_t *
 ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     ngx_helix_zone_t *zone, uint64_t generation, ngx_thread_pool_t *tp,
-    const double *units, const ngx_cpuset_t *cpus)
+    const double *units, const ngx_cpuset_t *cpus, ngx_uint_t ncpus)
 {
     ngx_helix_exec_t  *exec;
 
@@ -93,7 +93,7 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     ngx_helix_zone_limit(zone, generation, settings->concurrency);
 
     if (settings->predictive
-        && ngx_helix_predict_init(cycle, exec, units, cpus) != NGX_OK)
+        && ngx_helix_predict_init(cycle, exec, units, ncpus) != NGX_OK)
     {
         return NULL;
     }
@@ -218,6 +218,13 @@ ngx_helix_exec_adapt(ngx_helix_exec_t *exec)
     threshold = helix_threshold_adapt(exec->settings, threshold, p95, n);
 
     ngx_helix_zone_set_threshold(exec->zone, configured, threshold);
+}
+
+
+uint64_t
+ngx_helix_job_budget(const ngx_helix_job_spec_t *spec)
+{
+    return spec->budget ? spec->budget : spec->timeout * 1000000ULL;
 }
 
 
@@ -468,6 +475,14 @@ ngx_helix_job_expire(ngx_event_t *ev)
     ngx_helix_job_t  *job = ev->data;
 
     if (job->ending) {
+
+        /* it may have made way for another job since */
+
+        if (ngx_helix_job_remove(job) == NGX_OK) {
+            ngx_helix_job_end(job, job->end);
+            return;
+        }
+
         ngx_add_timer(&job->timer, NGX_HELIX_HOLD);
         return;
     }
@@ -551,8 +566,11 @@ ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end)
 
     job->times.total = ngx_helix_now() - job->spec.received;
 
+    /* a deferred job is timed by the wall, which others share */
+
     ngx_helix_job_account(job->exec, &job->spec, &job->times, job->cpu,
-                          job->batch_size == 1, job->end);
+                          job->batch_size == 1
+                          && job->spec.strategy != HELIX_SPAWN, job->end);
 
     if (job->owner) {
         job->done(job);

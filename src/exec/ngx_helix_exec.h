@@ -9,7 +9,8 @@
  * unless it detached before.
  *
  * Event loop only.  Pool threads touch nothing but the units they were given,
- * the run queue under its mutex, and the tokens.
+ * the run queue and the work ahead under their mutex, the tokens, and atomic
+ * sums.
  */
 
 #ifndef NGX_HELIX_EXEC_H_INCLUDED
@@ -88,14 +89,15 @@ struct ngx_helix_job_s {
 /*
  * Worker start and exit.  "generation" is that of the zone when the
  * configuration was read.  "cpus" are the processors that pool threads may use
- * (NULL: leave them as they are).  "units" are, by kind in the zone, the ns
+ * (NULL: leave them as they are), "ncpus" how many these are at most, of a
+ * quota too.  "units" are, by kind in the zone, the ns
  * that a unit of work is thought to take.  destroy() ends the jobs that are
  * left as cancelled, without telling their owners.
  */
 ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
     const helix_settings_t *settings, ngx_helix_zone_t *zone,
     uint64_t generation, ngx_thread_pool_t *pool, const double *units,
-    const ngx_cpuset_t *cpus);
+    const ngx_cpuset_t *cpus, ngx_uint_t ncpus);
 void ngx_helix_exec_destroy(ngx_helix_exec_t *exec);
 
 ngx_helix_zone_t *ngx_helix_exec_zone(ngx_helix_exec_t *exec);

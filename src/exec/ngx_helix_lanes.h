@@ -37,7 +37,7 @@ typedef struct ngx_helix_pool_s  ngx_helix_pool_t;
 
 struct ngx_helix_unit_s {
     uint64_t                due;            /* ns, order in the queue */
-    uint64_t                deadline;       /* ns, the first of its jobs' */
+    uint64_t                work;           /* ns, expected; 0: not known */
     uint64_t                sequence;       /* first come, first served */
     ngx_uint_t              index;          /* in the heap */
     const helix_kind_t     *kind;
@@ -95,6 +95,7 @@ typedef struct {
     uint64_t                inlined;        /* ns, in the turn */
     ngx_uint_t              turns;          /* since the last tick */
     ngx_uint_t              inlines;        /* jobs */
+    double                  lag;            /* ns, smoothed */
     helix_report_t          none;           /* without a slot */
 } ngx_helix_predict_t;
 
@@ -144,6 +145,9 @@ void ngx_helix_control_init(ngx_helix_control_t *control, uint64_t until,
    an earlier event (timeout, detach) has decided already. */
 void ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end);
 
+/* ns; without a budget a job has all the time of its timeout. */
+uint64_t ngx_helix_job_budget(const ngx_helix_job_spec_t *spec);
+
 /* Something is about to be done in this turn of the event loop. */
 void ngx_helix_predict_turn(ngx_helix_exec_t *exec);
 
@@ -163,7 +167,7 @@ void ngx_helix_predict_ended(ngx_helix_exec_t *exec,
 void ngx_helix_predict_lag(ngx_helix_exec_t *exec, uint64_t ended);
 
 ngx_int_t ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
-    const double *units, const ngx_cpuset_t *cpus);
+    const double *units, ngx_uint_t ncpus);
 void ngx_helix_predict_close(ngx_helix_exec_t *exec);
 
 /* The end that a result stands for. */
@@ -192,8 +196,8 @@ ngx_int_t ngx_helix_pool_remove(ngx_helix_pool_t *pool,
 void ngx_helix_pool_enter(ngx_helix_pool_t *pool, ngx_helix_job_t *job);
 void ngx_helix_pool_leave(ngx_helix_pool_t *pool, ngx_helix_job_t *job);
 
-/* [thread] Some ns of processor time of a unit are done; is another one, here
-   or in another worker, due earlier? */
+/* [thread] Some ns of processor time of a unit of one job are done; is another
+   one, here or in another worker, due earlier? */
 ngx_uint_t ngx_helix_pool_step(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
     uint64_t cpu);
 

@@ -96,21 +96,21 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
         pool->restore_cpus = 1;
     }
 
+    /* one for each token, one that waits, and as many that have finished and
+       whose event the loop has not seen */
+
+    n = 2 * exec->settings->concurrency + 1;
+
     /* single jobs and batches have a limit each; those that ran already and
        make way for others come on top */
 
-    pool->heap.size = 2 * exec->settings->queue + exec->settings->concurrency;
+    pool->heap.size = 2 * exec->settings->queue + n;
 
     pool->heap.units = ngx_palloc(cycle->pool,
                                   pool->heap.size * sizeof(void *));
     if (pool->heap.units == NULL) {
         return NULL;
     }
-
-    /* one for each token, one that waits, and as many that have finished and
-       whose event the loop has not seen */
-
-    n = 2 * exec->settings->concurrency + 1;
 
     runner = ngx_pcalloc(cycle->pool, n * sizeof(ngx_helix_runner_t));
     if (runner == NULL) {
@@ -249,21 +249,18 @@ ngx_helix_pool_step(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
     uint64_t cpu)
 {
     uint64_t          due;
-    ngx_uint_t        i;
     helix_backlog_t  *backlog;
 
     backlog = &ngx_helix_slot_report(pool->exec->slot)->backlog;
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    for (i = 0; i < unit->n; i++) {
-        helix_backlog_reduce(backlog, &unit->jobs[i]->spec.entry,
-                             cpu / unit->n);
-    }
+    helix_backlog_reduce(backlog, &unit->jobs[0]->spec.entry, cpu);
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
-    (void) ngx_helix_zone_urgent(pool->exec->zone, ngx_helix_now(), &due);
+    (void) ngx_helix_zone_urgent(pool->exec->zone, pool->exec->slot,
+                                   ngx_helix_now(), &due);
 
     return due < unit->due;
 }
@@ -293,7 +290,8 @@ ngx_helix_pool_waits(ngx_helix_pool_t *pool)
 {
     uint64_t  due;
 
-    return ngx_helix_zone_urgent(pool->exec->zone, ngx_helix_now(), &due)
+    return ngx_helix_zone_urgent(pool->exec->zone, pool->exec->slot,
+                                   ngx_helix_now(), &due)
            != NULL;
 }
 
@@ -449,7 +447,8 @@ ngx_helix_runner_release(ngx_helix_pool_t *pool, ngx_int_t token)
 
     ngx_helix_token_release(pool->exec->zone, token);
 
-    urgent = ngx_helix_zone_urgent(pool->exec->zone, ngx_helix_now(), &due);
+    urgent = ngx_helix_zone_urgent(pool->exec->zone, pool->exec->slot,
+                                   ngx_helix_now(), &due);
 
     if (urgent) {
         ngx_helix_wake(urgent);
@@ -533,7 +532,8 @@ ngx_helix_runner_next(ngx_helix_pool_t *pool, uint64_t until)
         }
 
     } else {
-        urgent = ngx_helix_zone_urgent(pool->exec->zone, now, &due);
+        urgent = ngx_helix_zone_urgent(pool->exec->zone, pool->exec->slot, now,
+                                       &due);
 
         if (urgent && urgent != pool->exec->slot) {
             return NULL;
@@ -542,8 +542,13 @@ ngx_helix_runner_next(ngx_helix_pool_t *pool, uint64_t until)
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    unit = (pool->heap.n && !ngx_helix_terminated()) ? ngx_helix_pool_take(pool)
-                                                : NULL;
+    unit = NULL;
+
+    if (pool->heap.n && !ngx_helix_terminated()
+        && (until == 0 || pool->heap.units[0]->work < NGX_HELIX_STAY))
+    {
+        unit = ngx_helix_pool_take(pool);
+    }
 
     (void) pthread_mutex_unlock(&pool->mutex);
 

@@ -1,14 +1,13 @@
 
 #include "ngx_helix_lanes.h"
 
-#include "ngx_helix_process.h"
-
 #include <math.h>
 
 
 #define NGX_HELIX_STEP   (HELIX_ROUTER_TICK / 1000000)     /* ms */
 #define NGX_HELIX_NSEC   1e-9
 #define NGX_HELIX_WARM   50      /* jobs of a kind, before only some of */
+#define NGX_HELIX_SMOOTH 8       /* samples of the lag */
 #define NGX_HELIX_SAMPLE 8       /* those that run inline are looked at */
 
 #define ngx_helix_predict_get(p)  __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -23,9 +22,8 @@ static void ngx_helix_predict_job(const ngx_helix_job_spec_t *spec,
 
 ngx_int_t
 ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
-    const double *units, const ngx_cpuset_t *cpus)
+    const double *units, ngx_uint_t ncpus)
 {
-    double                n;
     ngx_helix_predict_t  *predict;
 
     predict = ngx_pcalloc(cycle->pool, sizeof(ngx_helix_predict_t));
@@ -33,18 +31,9 @@ ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
         return NGX_ERROR;
     }
 
-    /* where the threads run, not where a worker is tied to */
-
-    n = ngx_helix_process_cpus();
-
-#if (NGX_HAVE_CPUSET_SETAFFINITY || NGX_HAVE_SCHED_SETAFFINITY)
-    if (cpus) {
-        n = ngx_max(n, CPU_COUNT(cpus));
-    }
-#endif
-
     helix_router_init(&predict->router, exec->settings, &predict->none,
-                      units, NGX_HELIX_KINDS, n, ngx_helix_now());
+                      units, NGX_HELIX_KINDS, (double) ncpus,
+                      ngx_helix_now());
 
     if (exec->slot) {
         predict->router.report = ngx_helix_slot_report(exec->slot);
@@ -106,8 +95,10 @@ ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
 
     ngx_helix_predict_job(spec, &job);
 
+    /* of other kinds a batch is one job after the other */
+
     job.scaling = scaling;
-    job.batchable = batchable;
+    job.batchable = batchable && spec->kind->step_batch;
 
     view.now = spec->received;
     view.busy = ngx_helix_tokens_busy(exec->zone);
@@ -140,7 +131,10 @@ ngx_helix_predict_job(const ngx_helix_job_spec_t *spec,
     job->kind = spec->kind_index;
     job->work = spec->work;
     job->received = spec->received;
-    job->budget = spec->budget ? spec->budget : spec->timeout * 1000000ULL;
+    /* what the timeout would end is not begun */
+
+    job->budget = ngx_min(ngx_helix_job_budget(spec),
+                          spec->timeout * 1000000ULL);
 }
 
 
@@ -148,7 +142,7 @@ uint64_t
 ngx_helix_exec_retry(ngx_helix_exec_t *exec, const helix_service_t *service)
 {
     return helix_router_retry(&exec->predict->router, service, ngx_helix_now(),
-                              (uint32_t) ngx_random());
+                              (uint32_t) ngx_random() << 1);
 }
 
 
@@ -264,7 +258,8 @@ ngx_helix_predict_lag(ngx_helix_exec_t *exec, uint64_t ended)
 {
     if (exec->predict) {
         ngx_helix_predict_turn(exec);
-        helix_router_lagged(&exec->predict->router, ngx_helix_now() - ended);
+        exec->predict->lag += ((double) (ngx_helix_now() - ended)
+                               - exec->predict->lag) / NGX_HELIX_SMOOTH;
     }
 }
 
@@ -327,7 +322,7 @@ ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
     insight->margin = router->margin;
     insight->waste = router->waste;
     insight->loop = router->loop;
-    insight->lag = router->lag * NGX_HELIX_NSEC;
+    insight->lag = exec->predict->lag * NGX_HELIX_NSEC;
     insight->limit = router->limit * NGX_HELIX_NSEC;
     insight->drift = exp(router->drift);
     insight->within = (double) sum.within / ngx_max(sum.known, 1);

@@ -41,7 +41,6 @@ ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n)
 
     unit->kind = job->spec.kind;
     unit->lane = job->spec.strategy;
-    unit->deadline = (uint64_t) -1;
     unit->due = (uint64_t) -1;
 
     ngx_helix_unit_push(unit, job);
@@ -59,6 +58,7 @@ ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
     unit->n++;
 
     job->unit = unit;
+    unit->work += (uint64_t) job->spec.entry.work;
 
     ngx_helix_unit_order(unit, job);
 }
@@ -67,12 +67,11 @@ ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
 static void
 ngx_helix_unit_order(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
 {
-    uint64_t  deadline, due;
+    uint64_t  due;
 
-    deadline = ngx_helix_unit_deadline(job);
-    due = job->exec->predict ? job->spec.entry.due : deadline;
+    due = job->exec->predict ? job->spec.entry.due
+                             : ngx_helix_unit_deadline(job);
 
-    unit->deadline = ngx_min(unit->deadline, deadline);
     unit->due = ngx_min(unit->due, due);
 }
 
@@ -82,9 +81,7 @@ ngx_helix_unit_order(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
 static uint64_t
 ngx_helix_unit_deadline(ngx_helix_job_t *job)
 {
-    return job->spec.received
-           + (job->spec.budget ? job->spec.budget
-                               : job->spec.timeout * 1000000ULL);
+    return job->spec.received + ngx_helix_job_budget(&job->spec);
 }
 
 
@@ -115,7 +112,6 @@ ngx_helix_unit_remove(ngx_helix_job_t *job)
         unit->states[i] = unit->states[i + 1];
     }
 
-    unit->deadline = (uint64_t) -1;
     unit->due = (uint64_t) -1;
 
     for (i = 0; i < unit->n; i++) {
@@ -219,7 +215,9 @@ ngx_helix_unit_run_one(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
 
         cpu = ngx_helix_clock_read(pool, clock, unit);
 
-        if (unit->n == 1 && ngx_helix_pool_step(pool, unit, cpu)) {
+        if (unit->n == 1 && ngx_helix_pool_step(pool, unit, cpu)
+            && !__atomic_load_n(cancel, __ATOMIC_RELAXED))
+        {
             return 0;
         }
 
@@ -329,10 +327,15 @@ void
 ngx_helix_unit_end(ngx_helix_unit_t *unit)
 {
     uint64_t          exec;
-    ngx_uint_t        i;
+    ngx_uint_t        i, ran;
     ngx_helix_job_t  *job;
 
     exec = unit->exec;
+    ran = 0;
+
+    for (i = 0; i < unit->n; i++) {
+        ran += (unit->states[i] != NULL);
+    }
 
     ngx_helix_predict_lag(unit->jobs[0]->exec, unit->ended);
     ngx_helix_count_exec(unit->jobs[0]->exec->slot, unit->lane,
@@ -347,7 +350,7 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
         job->batch_size = unit->n;
         job->times.queue = unit->started - job->spec.received;
         job->times.exec = exec;
-        job->cpu = unit->cpu / unit->n;
+        job->cpu = unit->states[i] ? unit->cpu / ran : 0;
 
         ngx_helix_job_end(job, ngx_helix_result_end(unit->results[i]));
     }

@@ -99,6 +99,7 @@ typedef struct {
 
     ngx_cpuset_t                   cpus;          /* of the master */
     ngx_uint_t                     cpus_known;
+    ngx_uint_t                     ncpus;
 
     ngx_helix_exec_t              *exec;          /* of this worker */
     time_t                         log_second;    /* of the last rejection */

@@ -18,6 +18,8 @@ static void ngx_http_helix_explain_lanes(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_explain_predictive(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx);
+static void ngx_http_helix_explain_pool(helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_explain_threshold(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx, ngx_http_helix_main_conf_t *hmcf);
 static void ngx_http_helix_explain_change(helix_json_writer_t *json,
@@ -172,8 +174,11 @@ ngx_http_helix_explain_inputs(helix_json_writer_t *json,
         helix_json_u64(json, hmcf->settings.busy);
         helix_json_key(json, "inline_threshold");
         helix_json_u64(json, hmcf->settings.inline_threshold);
-        helix_json_key(json, "spawn_threshold");
-        helix_json_u64(json, ctx->threshold);
+
+        if (ctx->threshold) {
+            helix_json_key(json, "spawn_threshold");
+            helix_json_u64(json, ctx->threshold);
+        }
     }
 
     helix_json_object_end(json);
@@ -246,7 +251,6 @@ static void
 ngx_http_helix_explain_predictive(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx)
 {
-    double            needed;
     helix_verdict_t  *v;
 
     v = &ctx->verdict;
@@ -264,9 +268,31 @@ ngx_http_helix_explain_predictive(helix_json_writer_t *json,
     ngx_http_helix_explain_change(json, "p90_ms <= %.3f -> inline",
                                   v->limit / 1e6);
 
-    needed = (double) v->finish[HELIX_CPU_POOL]
-             + v->margin * sqrt(v->ahead.variance * 1e6 + v->service.variance)
-               / v->capacity;
+    ngx_http_helix_explain_pool(json, ctx);
+}
+
+
+static void
+ngx_http_helix_explain_pool(helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx)
+{
+    double             needed, alone;
+    helix_verdict_t   *v;
+    helix_strategy_t   lane;
+
+    v = &ctx->verdict;
+
+    lane = (ctx->decision.strategy == HELIX_BATCH) ? HELIX_BATCH
+                                                   : HELIX_CPU_POOL;
+
+    /* 0: there is no time even to run alone */
+
+    alone = (v->service.mean + v->margin * sqrt(v->service.variance))
+            / v->efficiency;
+    needed = v->finish[lane] + v->margin * sqrt(v->ahead.variance * 1e6
+                                                + v->service.variance)
+                               / v->capacity;
+    needed = v->finish[lane] ? needed : alone;
 
     switch (ctx->decision.reason) {
 
@@ -277,16 +303,32 @@ ngx_http_helix_explain_predictive(helix_json_writer_t *json,
 
     case HELIX_TOO_BIG:
     case HELIX_EXPLORED:
-        needed = (v->service.mean + v->margin * sqrt(v->service.variance))
-                 / v->efficiency;
         ngx_http_helix_explain_change(json, "within_ms >= %.3f -> cpu_pool",
-                                      needed / 1e6);
+                                      alone / 1e6);
+        break;
+
+    case HELIX_QUEUE_FULL:
+        ngx_http_helix_explain_change(json, "fewer jobs wait than \"queue\" of "
+                                      "helix_pool -> %s",
+                                      helix_strategy_names[ctx->spec.strategy]);
+        break;
+
+    case HELIX_MEMORY:
+        ngx_http_helix_explain_change(json, "there is memory -> %s",
+                                      helix_strategy_names[ctx->spec.strategy]);
         break;
 
     case HELIX_INFEASIBLE:
         if (v->verdicts[HELIX_CPU_POOL] == HELIX_LANE_OTHERS_LATE) {
             ngx_http_helix_explain_change(json, "fewer admitted jobs are due "
                                           "after this one -> cpu_pool");
+            break;
+        }
+
+        if (v->decision.strategy != HELIX_DROP) {
+            ngx_http_helix_explain_change(json, "fewer jobs go before this "
+                                          "one -> %s",
+                              helix_strategy_names[v->decision.strategy]);
             break;
         }
 

@@ -487,7 +487,7 @@ ngx_http_helix_retry_after(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     }
 
     return helix_retry_after(n, ngx_helix_zone_mean_exec(zone, lane), servers,
-                             1, (uint32_t) ngx_random());
+                             1, (uint32_t) ngx_random() << 1);
 }
 
 

@@ -12,7 +12,7 @@
 
 
 static const uint64_t  helix_backlog_width[HELIX_BACKLOG_LEVELS] = {
-    500000, 8000000, 128000000
+    500000, 8000000, 128000000, 2048000000
 };
 
 

@@ -189,7 +189,9 @@ helix_samples_add(helix_samples_t *s, const helix_fit_t *fit, double *drift,
                  + HELIX_DRIFT_GAIN * helix_clip(residual, HELIX_DRIFT_CLIP);
     }
 
-    __atomic_store_n(&s->version, s->version + 1, __ATOMIC_RELAXED);
+    /* odd, also if one before us died in the middle */
+
+    __atomic_store_n(&s->version, s->version | 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 
     __atomic_store(&s->n, &next.n, __ATOMIC_RELAXED);

@@ -9,8 +9,6 @@
 
 #define HELIX_MARGIN_START    2.5
 
-#define HELIX_LAG_SPREADS     4
-#define HELIX_LAG_MAX         10e6         /* ns */
 
 #define HELIX_SHARE_BACKLOG   20e6         /* ns of work: below it shares do
                                               not bind */
@@ -42,8 +40,8 @@ static bool helix_router_batch(const helix_router_t *router,
 static bool helix_router_explores(const helix_router_t *router,
     const helix_router_job_t *job, const helix_router_view_t *view,
     const helix_verdict_t *v);
-static bool helix_router_too_big(const helix_router_t *router,
-    const helix_router_job_t *job, const helix_verdict_t *v);
+static bool helix_router_too_big(const helix_router_job_t *job,
+    const helix_verdict_t *v);
 static helix_lane_verdict_t helix_router_try(const helix_router_t *router,
     const helix_router_view_t *view, helix_verdict_t *v, uint64_t delay,
     helix_strategy_t lane);
@@ -141,19 +139,13 @@ helix_router_explain(const helix_router_t *router,
     const helix_router_job_t *job, const helix_router_view_t *view,
     helix_verdict_t *v)
 {
-    double  lag;
-
     memset(v, 0, sizeof(helix_verdict_t));
-
-    lag = fmin(router->lag + HELIX_LAG_SPREADS * router->lag_spread,
-               HELIX_LAG_MAX);
 
     v->service = helix_fit_predict(&router->fits[job->kind], router->drift,
                                    job->work);
     v->deadline = job->received + job->budget;
     v->aim = job->received
-             + (uint64_t) fmax(HELIX_ROUTER_AIM * (double) job->budget - lag,
-                               0);
+             + (uint64_t) (HELIX_ROUTER_AIM * (double) job->budget);
     v->efficiency = router->efficiency;
     v->capacity = helix_router_capacity(router);
     v->margin = (router->without & HELIX_WITHOUT_MARGIN) ? 0 : router->margin;
@@ -182,7 +174,7 @@ helix_router_explain(const helix_router_t *router,
         return;
     }
 
-    v->decision.reason = helix_router_too_big(router, job, v)
+    v->decision.reason = helix_router_too_big(job, v)
                          ? HELIX_TOO_BIG : HELIX_INFEASIBLE;
 
     if (!helix_router_explores(router, job, view, v)) {
@@ -398,12 +390,9 @@ helix_router_try(const helix_router_t *router, const helix_router_view_t *view,
 /* Even if nothing else ran, on processors of its own. */
 
 static bool
-helix_router_too_big(const helix_router_t *router,
-    const helix_router_job_t *job, const helix_verdict_t *v)
+helix_router_too_big(const helix_router_job_t *job, const helix_verdict_t *v)
 {
     double  slack;
-
-    (void) router;
 
     slack = HELIX_ROUTER_AIM * (double) job->budget - v->service.mean;
 

@@ -3,8 +3,9 @@
  * The predictive policy: refuse what cannot make it, serve the rest in time.
  *
  * A router belongs to one worker.  It decides from what the worker knows
- * exactly, its own backlog, and from a copy of the others' reports that
- * helix_router_tick() makes every HELIX_ROUTER_TICK.
+ * exactly, its own backlog, from a copy of the others' backlogs, at most
+ * HELIX_ROUTER_LOOK old, and from what helix_router_tick() makes of all reports
+ * every HELIX_ROUTER_TICK.
  *
  * Pure: no clock, no I/O, no lock, no memory of its own.  Event loop only, but
  * for the functions on entries, which exclude each other (see the backlog).
@@ -23,7 +24,7 @@
 #define HELIX_ROUTER_TICK     10000000     /* ns */
 #define HELIX_ROUTER_WINDOW   100000000    /* ns: margin, shares, limit */
 
-#define HELIX_ROUTER_AIM      0.95         /* of the budget */
+#define HELIX_ROUTER_AIM      0.88         /* of the budget */
 #define HELIX_ROUTER_TURN     500000       /* ns of inline jobs a turn */
 #define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 #define HELIX_ROUTER_LONG     1000000      /* ns: a turn that is too long */
@@ -44,7 +45,6 @@
 #define HELIX_WITHOUT_SHARES      0x080
 #define HELIX_WITHOUT_PREEMPTION  0x100
 #define HELIX_WITHOUT_INLINE      0x200
-#define HELIX_WITHOUT_LAG         0x400
 
 
 /* Why a lane was not chosen, or that it was. */
@@ -122,8 +122,6 @@ typedef struct {
     double                   margin;     /* z */
     double                   efficiency; /* processor time by wall time of the
                                             threads, all workers */
-    double                   lag;        /* ns from a thread to the answer, */
-    double                   lag_spread; /* smoothed, and its deviation */
     double                   limit;      /* ns */
     double                   loop;       /* share of time in busy turns */
     double                   demand;     /* work offered by capacity */
@@ -148,6 +146,7 @@ typedef struct {
     uint64_t                 cpu;
     uint64_t                 wall;
     uint64_t                 windowed;
+    const helix_report_t    *based;      /* the report whose sums these are */
     uint64_t                 spent;
     uint64_t                 wasted;
     uint64_t                 refused;
@@ -177,8 +176,8 @@ void helix_router_tick(helix_router_t *router,
    HELIX_ROUTER_LOOK. */
 void helix_router_look(helix_router_t *router, uint64_t now);
 
-/* How should this job run right now?  Changes nothing but the count of the
-   work offered. */
+/* How should this job run right now?  Counts the work offered and the jobs
+   refused. */
 void helix_router_decide(helix_router_t *router, const helix_router_job_t *job,
     const helix_router_view_t *view, helix_verdict_t *verdict);
 
@@ -206,9 +205,6 @@ bool helix_router_recheck(const helix_router_t *router,
  */
 void helix_router_ended(helix_router_t *router, const helix_router_job_t *job,
     const helix_service_t *service, uint64_t cpu, bool complete, bool useful);
-
-/* ns from the end of a job on a thread to its answer. */
-void helix_router_lagged(helix_router_t *router, uint64_t lag);
 
 /* A turn of the event loop that took jobs lasted so many ns. */
 void helix_router_turned(helix_router_t *router, uint64_t duration);

@@ -19,9 +19,6 @@
 #define HELIX_EFFICIENCY_REST 0.01         /* a tick without any, towards 1 */
 #define HELIX_EFFICIENCY_MIN  0.05
 
-#define HELIX_LAG_GAIN        0.125        /* as TCP's, RFC 6298 */
-#define HELIX_SPREAD_GAIN     0.25
-
 #define HELIX_SHARE_DEPTH     100e6        /* ns of a share */
 
 #define helix_get(p)          __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -49,7 +46,7 @@ void
 helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
     const bool *alive, uint32_t n, uint64_t now)
 {
-    double    elapsed;
+    double    elapsed, depth;
     uint32_t  i;
 
     elapsed = (double) (now - router->ticked);
@@ -74,14 +71,20 @@ helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
     helix_router_look(router, now);
 
     for (i = 0; i < router->nkinds; i++) {
-        router->credit[i] = fmin(router->credit[i]
-                                 + router->share[i] * elapsed,
-                                 router->share[i] * HELIX_SHARE_DEPTH);
+        depth = router->share[i] * HELIX_SHARE_DEPTH;
+
+        router->credit[i] = fmin(fmax(router->credit[i], -depth)
+                                 + router->share[i] * elapsed, depth);
     }
 
-    if (now - router->windowed >= HELIX_ROUTER_WINDOW) {
+    /* what was before this router was there is none of its time */
+
+    if (router->based != router->report
+        || now - router->windowed >= HELIX_ROUTER_WINDOW)
+    {
         helix_router_window(router, reports, n, now - router->windowed);
         router->windowed = now;
+        router->based = router->report;
     }
 }
 
@@ -158,7 +161,9 @@ helix_router_efficiency(helix_router_t *router,
     router->cpu += cpu;
     router->wall += wall;
 
-    if (router->without & HELIX_WITHOUT_EFFICIENCY) {
+    if (router->based != router->report
+        || (router->without & HELIX_WITHOUT_EFFICIENCY))
+    {
         return;
     }
 
@@ -167,7 +172,9 @@ helix_router_efficiency(helix_router_t *router,
 
     if (wall) {
         ratio = fmin((double) cpu / (double) wall, 1);
-        full = (double) wall / (router->cpus * HELIX_ROUTER_TICK);
+        full = (double) wall
+               / (fmin(router->cpus, (double) router->settings->concurrency)
+                  * HELIX_ROUTER_TICK);
         gain = HELIX_EFFICIENCY_GAIN * fmin(full, 1);
     }
 
@@ -202,17 +209,26 @@ helix_router_window(helix_router_t *router,
         }
     }
 
-    helix_router_margin(router, spent - router->spent,
-                        wasted - router->wasted);
+    if (router->based == router->report) {
+        helix_router_margin(router, spent - router->spent,
+                            wasted - router->wasted);
 
-    router->shedding = (refused != router->refused);
+        router->shedding = (refused != router->refused);
 
-    helix_router_shares(router, offered, elapsed);
-    helix_router_limit(router, elapsed);
+        helix_router_shares(router, offered, elapsed);
+        helix_router_limit(router, elapsed);
+    }
 
     router->spent = spent;
     router->wasted = wasted;
     router->refused = refused;
+
+    memcpy(router->offered, offered, sizeof(offered));
+    memcpy(router->own_offered, router->report->offered, sizeof(offered));
+
+    router->turns = router->report->turns;
+    router->long_turns = router->report->long_turns;
+    router->busy_turns = router->report->loop;
 }
 
 
@@ -249,10 +265,6 @@ helix_router_limit(helix_router_t *router, uint64_t elapsed)
 
     router->loop = fmin((double) (report->loop - router->busy_turns)
                         / (double) elapsed, 1);
-
-    router->turns = report->turns;
-    router->long_turns = report->long_turns;
-    router->busy_turns = report->loop;
 
     if ((double) long_turns > HELIX_TURN_SHARE * (double) turns) {
         router->limit = fmax(router->limit * 0.8, HELIX_INLINE_MIN);
@@ -295,10 +307,11 @@ helix_router_shares(helix_router_t *router, const uint64_t *offered,
         own = router->report->offered[k] - router->own_offered[k];
 
         router->capped[k] = (asking > 1 && rate[k] > level);
-        router->share[k] = all ? level * (double) own / (double) all : level;
 
-        router->offered[k] = offered[k];
-        router->own_offered[k] = router->report->offered[k];
+        /* who was asked for nothing may be next */
+
+        router->share[k] = own ? level * (double) own / (double) all
+                               : level / router->workers;
     }
 }
 
@@ -386,23 +399,6 @@ helix_router_ended(helix_router_t *router, const helix_router_job_t *job,
     if (!(router->without & HELIX_WITHOUT_DRIFT)) {
         __atomic_store(&router->drift, &drift, __ATOMIC_RELAXED);
     }
-}
-
-
-void
-helix_router_lagged(helix_router_t *router, uint64_t lag)
-{
-    double  error;
-
-    if (router->without & HELIX_WITHOUT_LAG) {
-        return;
-    }
-
-    error = (double) lag - router->lag;
-
-    router->lag += HELIX_LAG_GAIN * error;
-    router->lag_spread += HELIX_SPREAD_GAIN
-                          * (fabs(error) - router->lag_spread);
 }
 
 

@@ -163,7 +163,8 @@ ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane)
 
 
 ngx_helix_slot_t *
-ngx_helix_zone_urgent(ngx_helix_zone_t *zone, uint64_t now, uint64_t *due)
+ngx_helix_zone_urgent(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
+    uint64_t now, uint64_t *due)
 {
     uint64_t           head;
     ngx_uint_t         i;
@@ -181,9 +182,14 @@ ngx_helix_zone_urgent(ngx_helix_zone_t *zone, uint64_t now, uint64_t *due)
 
         head = ngx_helix_get(&slot->report.head);
 
-        if (head != 0 && head < *due
-            && now < ngx_helix_get(&slot->report.seen)
-                     + NGX_HELIX_TERM * 1000000ULL)
+        if (head == 0 || head >= *due) {
+            continue;
+        }
+
+        if (slot == self
+            || (ngx_helix_get(&slot->sleepers)
+                && now < ngx_helix_get(&slot->report.seen)
+                         + NGX_HELIX_TERM * 1000000ULL))
         {
             *due = head;
             urgent = slot;

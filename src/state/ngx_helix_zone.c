@@ -191,6 +191,7 @@ ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
         if (__atomic_compare_exchange_n(&slot->owner, &owner, self, 0,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         {
+            ngx_helix_set(&slot->report.seen, ngx_helix_now());
             return slot;
         }
     }

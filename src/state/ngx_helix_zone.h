@@ -42,7 +42,7 @@
 typedef enum {
     NGX_HELIX_COMPLETED = 0,
     NGX_HELIX_FAILED,             /* the kernel could not compute it */
-    NGX_HELIX_EXPIRED,            /* helix_timeout passed: 504 */
+    NGX_HELIX_EXPIRED,            /* too late: 504 */
     NGX_HELIX_CANCELLED,          /* the client left, or the worker stopped */
     NGX_HELIX_SHED,               /* admitted, then refused before it ran */
     NGX_HELIX_LOST,               /* its worker died */
@@ -205,12 +205,12 @@ void ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token);
 ngx_uint_t ngx_helix_tokens_busy(ngx_helix_zone_t *zone);
 
 /*
- * The worker whose most urgent waiting job is due first, of those that were
- * seen in the last NGX_HELIX_TERM ms; *due is when, UINT64_MAX if none.  Any
- * thread.
+ * The worker whose most urgent waiting job is due first: this one, or of those
+ * that were seen in the last NGX_HELIX_TERM ms and have a thread that sleeps
+ * for want of a token.  *due is when, UINT64_MAX if none.  Any thread.
  */
-ngx_helix_slot_t *ngx_helix_zone_urgent(ngx_helix_zone_t *zone, uint64_t now,
-    uint64_t *due);
+ngx_helix_slot_t *ngx_helix_zone_urgent(ngx_helix_zone_t *zone,
+    ngx_helix_slot_t *self, uint64_t now, uint64_t *due);
 
 /*
  * Threads without a token sleep until one is free, at most a millisecond.

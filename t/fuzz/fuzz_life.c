@@ -850,7 +850,7 @@ start_worker(worker_t *worker)
     worker->exec = ngx_helix_exec_create(&worker->cycle, &worker->settings,
                                          zone, generation + 1,
                                          (ngx_thread_pool_t *) worker,
-                                         units, NULL);
+                                         units, NULL, 2);
     FUZZ_ASSERT(worker->exec != NULL);
 
     (void) enter(before);

@@ -341,11 +341,6 @@ sim_answer(sim_t *sim, sim_job_t *job)
               && sim->now <= job->job.received + job->job.budget);
 
     if (sim->config.rule == SIM_PREDICTIVE) {
-        if (job->lane == HELIX_CPU_POOL && !job->failed) {
-            helix_router_lagged(&sim->workers[job->worker].router,
-                                sim->now - job->done);
-        }
-
         helix_router_ended(&sim->workers[job->worker].router, &job->job,
                            &job->service, (uint64_t) job->cpu,
                            !job->failed, useful);

@@ -29,7 +29,6 @@ static const sim_law_t  sim_laws[] = {
     { "- shares", HELIX_WITHOUT_SHARES },
     { "- preemption", HELIX_WITHOUT_PREEMPTION },
     { "- inline", HELIX_WITHOUT_INLINE },
-    { "- lag", HELIX_WITHOUT_LAG },
     { NULL, 0 }
 };
 

@@ -61,6 +61,7 @@ start(uint32_t cpus)
     for (i = 0; i < 2; i++) {
         helix_router_init(&routers[i], &settings, &reports[i], unit, 3, cpus,
                           now);
+        routers[i].based = &reports[i];
     }
 }
 
@@ -586,7 +587,7 @@ test_reasons(void **state)
     v = explain(0, 1000000, 100 * MSEC, 2);
     assert_reason(&v, HELIX_DROP, HELIX_TOO_BIG);
 
-    queue(&entry, 158 * MSEC, 80 * MSEC);
+    queue(&entry, 138 * MSEC, 70 * MSEC);
 
     v = explain(0, 10000, 100 * MSEC, 2);
     assert_reason(&v, HELIX_DROP, HELIX_INFEASIBLE);
