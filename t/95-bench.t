@@ -38,7 +38,8 @@ cmp_ok($gain // 0, '>=', 3, 'kinds: a batch of primecount shares work');
 
 $out = bench('decision');
 like($out, qr/^$_\s+[\d.]+\s+[\d.]+$/m, "decision: $_")
-    for 'decision, as in a request', 'accounting of a completed job',
+    for 'decision, threshold', 'decision, predictive, inline',
+        'decision, predictive, 100 waiting', 'accounting of a completed job',
         'choose_strategy/inline', 'router/submit_inline, cost 100';
 
 $out = bench('paths');
@@ -54,6 +55,10 @@ like($out, qr/^$_\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+/m, "canary: $_")
 
 $out = bench('footprint');
 like($out, qr/^CPU of GET \/helix\/metrics\s+\d+ us/m, 'footprint: a scrape');
+
+$out = bench('overload');
+like($out, qr/^balanced, $_\n.*\n +2x +[\d.]+ +[\d.]+/m, "overload: $_")
+    for qw(predictive threshold);
 
 $out = bench('sweep');
 is(() = $out =~ /^\s+\d+\s+\d+\s+\d+\s+[\d.]+\s+[\d.]+   \w/mg, 7,
