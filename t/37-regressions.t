@@ -23,6 +23,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     log_format times '$uri $request_time $helix_time';

@@ -32,6 +32,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     access_log off;

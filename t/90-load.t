@@ -42,6 +42,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     access_log off;

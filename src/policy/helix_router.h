@@ -28,7 +28,7 @@
 #define HELIX_ROUTER_TURN     500000       /* ns of inline jobs a turn */
 #define HELIX_ROUTER_LOOK     1000000      /* ns: others' backlog is older */
 #define HELIX_ROUTER_LONG     1000000      /* ns: a turn that is too long */
-#define HELIX_ROUTER_PEERS    64
+#define HELIX_ROUTER_PEERS    128
 #define HELIX_ROUTER_FLOOR    5000         /* ns: shorter jobs teach nothing */
 #define HELIX_ROUTER_FEW      8            /* samples of the living */
 
