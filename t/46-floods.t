@@ -238,6 +238,13 @@ sub descriptors {
         is($r && $r->status, 200, "no descriptors: $lane");
     }
 
+    # what was closed meanwhile, the next connection takes
+
+    my ($worker) = $t->workers;
+
+    ok($t->wait_for(sub { !grep { !-l "/proc/$worker/fd/$_" } 0 .. 47 },
+                    'the last descriptor'), 'none is left again');
+
     $r = $c->request('POST', '/cpu_pool', $body,
                      'Content-Type' => 'application/json');
 

@@ -187,7 +187,7 @@ ngx_helix_predict_turn(ngx_helix_exec_t *exec)
 
     ngx_post_event(&predict->turn, &ngx_posted_events);
 
-    if (now - predict->router.ticked >= 2 * HELIX_ROUTER_TICK) {
+    if (now - predict->router.ticked >= 2ULL * HELIX_ROUTER_TICK) {
         ngx_helix_predict_look(exec, now);
     }
 

@@ -326,20 +326,23 @@ ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit)
 void
 ngx_helix_unit_end(ngx_helix_unit_t *unit)
 {
-    uint64_t          exec;
+    uint64_t          exec, cpu;
     ngx_uint_t        i, ran;
     ngx_helix_job_t  *job;
 
     exec = unit->exec;
+
+    ngx_helix_predict_lag(unit->jobs[0]->exec, unit->ended);
+    ngx_helix_count_exec(unit->jobs[0]->exec->slot, unit->lane,
+                         exec / unit->n);
+
     ran = 0;
 
     for (i = 0; i < unit->n; i++) {
         ran += (unit->states[i] != NULL);
     }
 
-    ngx_helix_predict_lag(unit->jobs[0]->exec, unit->ended);
-    ngx_helix_count_exec(unit->jobs[0]->exec->slot, unit->lane,
-                         exec / unit->n);
+    cpu = ran ? unit->cpu / ran : 0;
 
     /* ending one job may detach others of the same unit: not sooner than in
        their own turn are they gone */
@@ -350,7 +353,7 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
         job->batch_size = unit->n;
         job->times.queue = unit->started - job->spec.received;
         job->times.exec = exec;
-        job->cpu = unit->states[i] ? unit->cpu / ran : 0;
+        job->cpu = unit->states[i] ? cpu : 0;
 
         ngx_helix_job_end(job, ngx_helix_result_end(unit->results[i]));
     }

@@ -162,7 +162,7 @@ helix_backlog_fits(const helix_backlog_t *own, const helix_backlog_t *others,
     double               work, variance, slack;
     uint32_t             level, best;
     helix_walk_t         walk;
-    const helix_stop_t  *next[HELIX_BACKLOG_LEVELS], *stop;
+    const helix_stop_t  *stop, *next[HELIX_BACKLOG_LEVELS] = { NULL };
 
     placed = false;
 
