@@ -40,6 +40,8 @@ http {
     helix_explain on;
     keepalive_requests 100000;
     add_header X-Pid \$pid always;
+    add_header X-Predicted \$helix_predicted_time always;
+    add_header X-Record \$helix_json always;
 
     server {
         listen 127.0.0.1:%%PORT_0%% reuseport;
@@ -166,6 +168,17 @@ near($s->{kinds}{hashmix}{predicted_ms}, $s->{kinds}{hashmix}{exec_ms}{p50},
 cmp_ok($s->{kinds}{hashmix}{samples}, '>=',
        $before->{kinds}{hashmix}{samples} + 50, 'samples grow');
 near($s->{predictive}{accuracy}, 1, 'accuracy', 0.5);
+
+# what was expected of one job, in a variable and in its record
+
+my $told = $t->get(job(20, 10000));
+
+like($told->header('X-Predicted'), qr/^0\.0\d{5}$/, 'the variable');
+is($told->header('X-Record') =~ /"predicted_ms":([\d.]+)/ && $1 / 1000,
+   $told->header('X-Predicted') + 0, 'the record has the same');
+is($t->get('/jobs?kind=hashmix&cost=8000000000000000&budget_ms=1')
+   ->header('X-Predicted'), undef, 'nothing is expected of what is not run');
+
 
 # other sizes, so that long ones are no guess
 

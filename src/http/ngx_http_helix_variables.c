@@ -17,6 +17,7 @@ typedef enum {
     NGX_HTTP_HELIX_VAR_QUEUE_TIME,
     NGX_HTTP_HELIX_VAR_EXEC_TIME,
     NGX_HTTP_HELIX_VAR_TIME,
+    NGX_HTTP_HELIX_VAR_PREDICTED_TIME,
     NGX_HTTP_HELIX_VAR_BATCH_SIZE,
     NGX_HTTP_HELIX_VAR_POLICY,
     NGX_HTTP_HELIX_VAR_JOB_PRESSURE
@@ -34,6 +35,7 @@ static const char *ngx_http_helix_variable_text(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_var_t var);
 static u_char *ngx_http_helix_variable_number(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_var_t var, u_char *p);
+static uint64_t ngx_http_helix_predicted(ngx_http_helix_ctx_t *ctx);
 static u_char *ngx_http_helix_seconds(u_char *p, uint64_t ns);
 static void ngx_http_helix_record(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx);
@@ -81,6 +83,9 @@ static ngx_http_variable_t  ngx_http_helix_vars[] = {
 
     { ngx_string("helix_time"), NULL, ngx_http_helix_variable,
       NGX_HTTP_HELIX_VAR_TIME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("helix_predicted_time"), NULL, ngx_http_helix_variable,
+      NGX_HTTP_HELIX_VAR_PREDICTED_TIME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("helix_batch_size"), NULL, ngx_http_helix_variable,
       NGX_HTTP_HELIX_VAR_BATCH_SIZE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -243,6 +248,8 @@ static u_char *
 ngx_http_helix_variable_number(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_var_t var, u_char *p)
 {
+    uint64_t  predicted;
+
     switch (var) {
 
     case NGX_HTTP_HELIX_VAR_ID:
@@ -271,12 +278,27 @@ ngx_http_helix_variable_number(ngx_http_helix_ctx_t *ctx,
         return ctx->times.total ? ngx_http_helix_seconds(p, ctx->times.total)
                                 : p;
 
+    case NGX_HTTP_HELIX_VAR_PREDICTED_TIME:
+        predicted = ngx_http_helix_predicted(ctx);
+        return predicted ? ngx_http_helix_seconds(p, predicted) : p;
+
     case NGX_HTTP_HELIX_VAR_BATCH_SIZE:
         return ctx->batch_size ? ngx_sprintf(p, "%ui", ctx->batch_size) : p;
 
     default: /* NGX_HTTP_HELIX_VAR_JOB_PRESSURE */
         return ctx->decided ? ngx_sprintf(p, "%.3f", ctx->pressure) : p;
     }
+}
+
+
+/* When the strategy that was chosen was expected to be done, ns; 0: it is not
+   known. */
+
+static uint64_t
+ngx_http_helix_predicted(ngx_http_helix_ctx_t *ctx)
+{
+    return (ctx->decided && ctx->decision.strategy < HELIX_DROP)
+           ? ctx->verdict.finish[ctx->decision.strategy] : 0;
 }
 
 
@@ -362,6 +384,7 @@ ngx_http_helix_variable_json(ngx_http_request_t *r,
 static void
 ngx_http_helix_record(helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx)
 {
+    uint64_t     predicted;
     ngx_uint_t   late;
     u_char       time[sizeof("1970-01-01T00:00:00.000Z")];
     ngx_tm_t     gmt;
@@ -399,6 +422,13 @@ ngx_http_helix_record(helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx)
         helix_json_fixed(json, ctx->times.exec / 1000, 3);
         helix_json_key(json, "total_ms");
         helix_json_fixed(json, ctx->times.total / 1000, 3);
+    }
+
+    predicted = ngx_http_helix_predicted(ctx);
+
+    if (predicted) {
+        helix_json_key(json, "predicted_ms");
+        helix_json_fixed(json, predicted / 1000, 3);
     }
 
     helix_json_key(json, "result");
