@@ -33,6 +33,7 @@ events {
 }
 
 http {
+    helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
     server {
