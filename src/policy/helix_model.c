@@ -13,6 +13,7 @@
 #define HELIX_SPREAD_PRIOR   2.0     /* samples, of deviation: */
 #define HELIX_DEVIATION      0.5
 #define HELIX_DEVIATION_MIN  0.05
+#define HELIX_SPREAD_CLIP    1.0     /* a factor of e */
 #define HELIX_CLIP           2.5     /* deviations */
 #define HELIX_DRIFT_GAIN     0.05
 #define HELIX_DRIFT_CLIP     0.7     /* a factor of 2 */
@@ -144,7 +145,7 @@ helix_samples_add(helix_samples_t *s, const helix_fit_t *fit, double *drift,
     uint64_t work, uint64_t cpu)
 {
     bool             warm;
-    double           x, expected, residual, clipped, rate;
+    double           x, expected, residual, clipped, spread, rate;
     helix_samples_t  next;
 
     warm = (fit->n > HELIX_WARM);
@@ -167,12 +168,15 @@ helix_samples_add(helix_samples_t *s, const helix_fit_t *fit, double *drift,
     next.y = HELIX_MEMORY * s->y + expected + clipped - *drift;
     next.xy = HELIX_MEMORY * s->xy + x * (expected + clipped - *drift);
 
-    /* the first residuals say how wrong the prior was, no more */
+    /* the first residuals say how wrong the prior was, and how cold the caches
+       were: no more */
+
+    spread = warm ? clipped : helix_clip(clipped, HELIX_SPREAD_CLIP);
 
     rate = 3 / (next.n + 2);
     rate = (rate > HELIX_RATE) ? rate : HELIX_RATE;
 
-    next.variance = s->variance + rate * (clipped * clipped - s->variance);
+    next.variance = s->variance + rate * (spread * spread - s->variance);
 
     if (s->n == 0) {
         next.quantile = HELIX_QUANTILE;
