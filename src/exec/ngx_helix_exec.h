@@ -108,9 +108,6 @@ ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
 /* Pressure of the router, at most NGX_HELIX_TICK old. */
 double ngx_helix_exec_pressure(ngx_helix_exec_t *exec);
 
-/* The predictive policy's; NULL under another. */
-const helix_router_t *ngx_helix_exec_router(ngx_helix_exec_t *exec);
-
 /*
  * The decision of the predictive policy on a job; service and entry of its spec
  * are set.  With "explain" nothing but that: it is not going to run, or its

@@ -260,7 +260,7 @@ ngx_helix_pool_step(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
     (void) pthread_mutex_unlock(&pool->mutex);
 
     (void) ngx_helix_zone_urgent(pool->exec->zone, pool->exec->slot,
-                                   ngx_helix_now(), &due);
+                                 ngx_helix_now(), &due);
 
     return due < unit->due;
 }
@@ -291,7 +291,7 @@ ngx_helix_pool_waits(ngx_helix_pool_t *pool)
     uint64_t  due;
 
     return ngx_helix_zone_urgent(pool->exec->zone, pool->exec->slot,
-                                   ngx_helix_now(), &due)
+                                 ngx_helix_now(), &due)
            != NULL;
 }
 

@@ -71,13 +71,6 @@ ngx_helix_predict_close(ngx_helix_exec_t *exec)
 }
 
 
-const helix_router_t *
-ngx_helix_exec_router(ngx_helix_exec_t *exec)
-{
-    return exec->predict ? &exec->predict->router : NULL;
-}
-
-
 void
 ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
     float scaling, ngx_uint_t batchable, ngx_uint_t explain,
@@ -131,6 +124,7 @@ ngx_helix_predict_job(const ngx_helix_job_spec_t *spec,
     job->kind = spec->kind_index;
     job->work = spec->work;
     job->received = spec->received;
+
     /* what the timeout would end is not begun */
 
     job->budget = ngx_min(ngx_helix_job_budget(spec),
@@ -289,6 +283,7 @@ ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
     bool                   alive[NGX_HELIX_SLOTS];
     ngx_uint_t             i, n;
     helix_report_t         sum;
+    uint64_t               now;
     helix_router_t        *router;
     const helix_report_t  *reports[NGX_HELIX_SLOTS];
 
@@ -298,7 +293,14 @@ ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
         return;
     }
 
-    ngx_helix_predict_look(exec, ngx_helix_now());
+    router = &exec->predict->router;
+    now = ngx_helix_now();
+
+    /* who asks often does not make the policy look more often */
+
+    if (now - router->ticked >= HELIX_ROUTER_TICK) {
+        ngx_helix_predict_look(exec, now);
+    }
 
     ngx_memzero(&sum, offsetof(helix_report_t, backlog));
 
@@ -312,8 +314,6 @@ ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
         sum.predicted += ngx_helix_predict_get(&reports[i]->predicted);
         sum.actual += ngx_helix_predict_get(&reports[i]->actual);
     }
-
-    router = &exec->predict->router;
 
     insight->capacity = helix_router_capacity(router);
     insight->efficiency = router->efficiency;
