@@ -53,6 +53,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                      name;
     const helix_kind_t            *kind;
+    void                          *instance;      /* its configure()'s */
     ngx_uint_t                     index;         /* in the zone */
     ngx_flag_t                     batch;
     uint64_t                       cost;

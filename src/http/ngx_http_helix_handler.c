@@ -159,7 +159,7 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
     ngx_http_helix_args(ctx, &args);
 
-    if (kind->kind->plan(&args, &ctx->plan) != HELIX_DONE) {
+    if (kind->kind->plan(kind->instance, &args, &ctx->plan) != HELIX_DONE) {
         return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, NULL, "%s",
                                       ctx->plan.error);
     }
@@ -280,13 +280,13 @@ ngx_http_helix_inline(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ngx_helix_end_t              end;
     ngx_http_helix_main_conf_t  *hmcf;
 
-    state = ngx_pmemalign(r->pool, ctx->plan.memory, 16);
+    state = ngx_pmemalign(r->pool, ctx->plan.memory, 64);
     if (state == NULL) {
         return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
     }
 
     ngx_http_helix_args(ctx, &args);
-    ctx->spec.kind->start(state, &args);
+    ctx->spec.kind->start(ctx->kind->instance, state, &args);
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
 
@@ -327,7 +327,7 @@ ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     }
 
     ngx_http_helix_args(ctx, &args);
-    ctx->spec.kind->start(job->state, &args);
+    ctx->spec.kind->start(ctx->kind->instance, job->state, &args);
 
     if (ngx_helix_job_start(job, r, ngx_http_helix_done) != NGX_OK) {
         return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);

@@ -44,8 +44,10 @@ typedef struct {
 } helix_hashmix_table_t;
 
 
-static int helix_hashmix_plan(const helix_args_t *args, helix_plan_t *plan);
-static void helix_hashmix_start(void *state, const helix_args_t *args);
+static int helix_hashmix_plan(void *conf, const helix_args_t *args,
+    helix_plan_t *plan);
+static void helix_hashmix_start(void *conf, void *state,
+    const helix_args_t *args);
 static int helix_hashmix_step(void *state, const helix_control_t *ctl);
 static int helix_hashmix_step_batch(void **states, uint8_t *results,
     uint32_t n, const helix_control_t *ctl);
@@ -66,15 +68,15 @@ static void helix_hashmix_run8(uint64_t *value, uint64_t n);
 
 
 const helix_kind_t  helix_kind_hashmix = {
-    sizeof(helix_kind_t),
-    HELIX_KIND_ABI,
-    "hashmix",
-    HELIX_HASHMIX_MAX,
-    helix_hashmix_plan,
-    helix_hashmix_start,
-    helix_hashmix_step,
-    helix_hashmix_step_batch,
-    helix_hashmix_finish
+    .size = sizeof(helix_kind_t),
+    .abi = HELIX_KIND_ABI,
+    .name = "hashmix",
+    .max_work = HELIX_HASHMIX_MAX,
+    .plan = helix_hashmix_plan,
+    .start = helix_hashmix_start,
+    .step = helix_hashmix_step,
+    .step_batch = helix_hashmix_step_batch,
+    .finish = helix_hashmix_finish
 };
 
 
@@ -88,9 +90,12 @@ helix_hashmix_mix(uint64_t t)
 
 
 static int
-helix_hashmix_plan(const helix_args_t *args, helix_plan_t *plan)
+helix_hashmix_plan(void *conf, const helix_args_t *args,
+    helix_plan_t *plan)
 {
     uint64_t  cost, inputs;
+
+    (void) conf;
 
     cost = args->cost;
     if (cost < HELIX_HASHMIX_UNIT) {
@@ -107,11 +112,14 @@ helix_hashmix_plan(const helix_args_t *args, helix_plan_t *plan)
 
 
 static void
-helix_hashmix_start(void *state, const helix_args_t *args)
+helix_hashmix_start(void *conf, void *state,
+    const helix_args_t *args)
 {
     uint32_t          i;
     uint64_t          x;
     helix_hashmix_t  *job;
+
+    (void) conf;
 
     job = state;
     x = 0xcbf29ce484222325ULL;

@@ -49,8 +49,10 @@ typedef struct {
 } helix_mc_t;
 
 
-static int helix_mc_plan(const helix_args_t *args, helix_plan_t *plan);
-static void helix_mc_start(void *state, const helix_args_t *args);
+static int helix_mc_plan(void *conf, const helix_args_t *args,
+    helix_plan_t *plan);
+static void helix_mc_start(void *conf, void *state,
+    const helix_args_t *args);
 static int helix_mc_step(void *state, const helix_control_t *ctl);
 static void helix_mc_finish(const void *state, helix_output_t *out);
 
@@ -68,22 +70,24 @@ static void helix_mc_sort(uint64_t *v, uint32_t n);
 
 
 const helix_kind_t  helix_kind_montecarlo_risk = {
-    sizeof(helix_kind_t),
-    HELIX_KIND_ABI,
-    "montecarlo_risk",
-    HELIX_MC_MAX,
-    helix_mc_plan,
-    helix_mc_start,
-    helix_mc_step,
-    NULL,
-    helix_mc_finish
+    .size = sizeof(helix_kind_t),
+    .abi = HELIX_KIND_ABI,
+    .name = "montecarlo_risk",
+    .max_work = HELIX_MC_MAX,
+    .plan = helix_mc_plan,
+    .start = helix_mc_start,
+    .step = helix_mc_step,
+    .finish = helix_mc_finish
 };
 
 
 static int
-helix_mc_plan(const helix_args_t *args, helix_plan_t *plan)
+helix_mc_plan(void *conf, const helix_args_t *args,
+    helix_plan_t *plan)
 {
     uint32_t  n;
+
+    (void) conf;
 
     n = helix_mc_sims(args->cost);
 
@@ -96,12 +100,15 @@ helix_mc_plan(const helix_args_t *args, helix_plan_t *plan)
 
 
 static void
-helix_mc_start(void *state, const helix_args_t *args)
+helix_mc_start(void *conf, void *state,
+    const helix_args_t *args)
 {
     double       share;
     uint32_t     i;
     uint64_t     v;
     helix_mc_t  *job;
+
+    (void) conf;
 
     job = state;
 

@@ -41,8 +41,10 @@ typedef struct {
 } helix_pc_sieve_t;
 
 
-static int helix_pc_plan(const helix_args_t *args, helix_plan_t *plan);
-static void helix_pc_start(void *state, const helix_args_t *args);
+static int helix_pc_plan(void *conf, const helix_args_t *args,
+    helix_plan_t *plan);
+static void helix_pc_start(void *conf, void *state,
+    const helix_args_t *args);
 static int helix_pc_step(void *state, const helix_control_t *ctl);
 static int helix_pc_step_batch(void **states, uint8_t *results, uint32_t n,
     const helix_control_t *ctl);
@@ -64,32 +66,38 @@ static uint32_t helix_pc_ones(uint64_t word);
 
 
 const helix_kind_t  helix_kind_primecount = {
-    sizeof(helix_kind_t),
-    HELIX_KIND_ABI,
-    "primecount",
-    HELIX_PC_WORK,
-    helix_pc_plan,
-    helix_pc_start,
-    helix_pc_step,
-    helix_pc_step_batch,
-    helix_pc_finish
+    .size = sizeof(helix_kind_t),
+    .abi = HELIX_KIND_ABI,
+    .name = "primecount",
+    .max_work = HELIX_PC_WORK,
+    .plan = helix_pc_plan,
+    .start = helix_pc_start,
+    .step = helix_pc_step,
+    .step_batch = helix_pc_step_batch,
+    .finish = helix_pc_finish
 };
 
 
 static int
-helix_pc_plan(const helix_args_t *args, helix_plan_t *plan)
+helix_pc_plan(void *conf, const helix_args_t *args,
+    helix_plan_t *plan)
 {
     plan->work = helix_pc_clamp(args->cost);
     plan->memory = sizeof(helix_pc_t);
+
+    (void) conf;
 
     return HELIX_DONE;
 }
 
 
 static void
-helix_pc_start(void *state, const helix_args_t *args)
+helix_pc_start(void *conf, void *state,
+    const helix_args_t *args)
 {
     helix_pc_t  *job;
+
+    (void) conf;
 
     job = state;
 

@@ -189,13 +189,14 @@ static void
 kernel(const helix_kind_t *kind, uint64_t cost)
 {
     uint64_t         inputs[5] = { 1, 2, 3, 4, 5 };
-    helix_args_t     args = { sizeof(args), 5, inputs, 0, cost };
-    helix_plan_t     plan = { sizeof(plan), 0, 0, "" };
-    helix_output_t   out = { sizeof(out), take, NULL };
-    helix_control_t  ctl = { sizeof(ctl), never };
+    helix_args_t     args = { .size = sizeof(args), .ninputs = 5,
+                             .inputs = inputs, .cost = cost };
+    helix_plan_t     plan = { .size = sizeof(plan) };
+    helix_output_t   out = { .size = sizeof(out), .u64 = take };
+    helix_control_t  ctl = { .size = sizeof(ctl), .poll = never };
 
-    (void) kind->plan(&args, &plan);
-    kind->start(state, &args);
+    (void) kind->plan(NULL, &args, &plan);
+    kind->start(NULL, state, &args);
     (void) kind->step(state, &ctl);
     kind->finish(state, &out);
 }

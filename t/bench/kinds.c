@@ -139,8 +139,9 @@ setup(jobs_t *jobs, const helix_kind_t *kind, uint32_t n)
     jobs->n = n;
 
     for (i = 0; i < n; i++) {
+        memset(&plan, 0, sizeof(plan));
         plan.size = sizeof(plan);
-        kind->plan(&jobs->args[i], &plan);
+        kind->plan(NULL, &jobs->args[i], &plan);
         free(jobs->states[i]);
         jobs->states[i] = malloc(plan.memory);
     }
@@ -186,7 +187,7 @@ start(jobs_t *jobs)
     uint32_t  i;
 
     for (i = 0; i < jobs->n; i++) {
-        jobs->kind->start(jobs->states[i], &jobs->args[i]);
+        jobs->kind->start(NULL, jobs->states[i], &jobs->args[i]);
         jobs->results[i] = HELIX_AGAIN;
     }
 }
@@ -346,7 +347,7 @@ unit(const helix_kind_t *kind, uint64_t cost)
     measure(&jobs_a, works, 1, &ns);
 
     plan.size = sizeof(plan);
-    kind->plan(&jobs_a.args[0], &plan);
+    kind->plan(NULL, &jobs_a.args[0], &plan);
 
     ns /= 16;
 

@@ -23,6 +23,9 @@
 #define KINDS         3
 #define CONF_VALUES   5
 
+/* only known to the query string */
+#define QUERY_FIELDS  (1 << NGX_HTTP_HELIX_BIGINT | 1 << NGX_HTTP_HELIX_EXPLAIN)
+
 
 /* of the nginx that is not there */
 
@@ -222,7 +225,7 @@ check_job(ngx_http_helix_ctx_t *ctx)
     memset(&plan, 0, sizeof(helix_plan_t));
     plan.size = sizeof(helix_plan_t);
 
-    rc = ctx->kind->kind->plan(&args, &plan);
+    rc = ctx->kind->kind->plan(ctx->kind->instance, &args, &plan);
 
     FUZZ_ASSERT(rc == HELIX_DONE || rc == HELIX_FAILED);
     FUZZ_ASSERT(rc == HELIX_DONE || plan.error[0] != '\0');
@@ -291,9 +294,7 @@ read_request(reading_t *rd, ngx_pool_t *pool, uint8_t choices,
 static void
 same_job(ngx_http_helix_ctx_t *a, ngx_http_helix_ctx_t *b)
 {
-    /* "bigint" is only known to the query string */
-
-    FUZZ_ASSERT(((a->set ^ b->set) & ~(1 << NGX_HTTP_HELIX_BIGINT)) == 0);
+    FUZZ_ASSERT(((a->set ^ b->set) & ~QUERY_FIELDS) == 0);
     FUZZ_ASSERT(a->kind == b->kind);
     FUZZ_ASSERT(a->id == b->id && a->cost == b->cost);
     FUZZ_ASSERT(memcmp(&a->scaling, &b->scaling, sizeof(float)) == 0);
@@ -450,7 +451,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* a query string as a form; a form may begin with '{' and be none */
 
     if (len == 0 && query_len && (choices & (TYPE|CONF_ARG)) == 0
-        && !(first.ctx.seen & (1 << NGX_HTTP_HELIX_BIGINT))
+        && !(first.ctx.seen & QUERY_FIELDS)
         && first.rc == NGX_OK)
     {
         read_request(&second, pool, choices, query, 0, query, query_len);

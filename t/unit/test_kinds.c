@@ -194,6 +194,7 @@ static void
 args_init(helix_args_t *args, uint64_t id, uint64_t cost,
     const uint64_t *inputs, uint32_t ninputs)
 {
+    memset(args, 0, sizeof(helix_args_t));
     args->size = sizeof(helix_args_t);
     args->id = id;
     args->cost = cost;
@@ -213,14 +214,14 @@ job_start(const helix_kind_t *kind, const helix_args_t *args)
     memset(&plan, 0, sizeof(plan));
     plan.size = sizeof(plan);
 
-    assert_int_equal(kind->plan(args, &plan), HELIX_DONE);
+    assert_int_equal(kind->plan(NULL, args, &plan), HELIX_DONE);
     assert_true(plan.work > 0);
 
     state = malloc(plan.memory);
     assert_non_null(state);
     memset(state, 0xa5, plan.memory);
 
-    kind->start(state, args);
+    kind->start(NULL, state, args);
 
     return state;
 }
@@ -603,28 +604,28 @@ test_plan(void **unused)
 
         plan.size = sizeof(plan);
         args_init(&args, 1, 0, NULL, 0);
-        assert_int_equal(kinds[k]->plan(&args, &plan), HELIX_DONE);
+        assert_int_equal(kinds[k]->plan(NULL, &args, &plan), HELIX_DONE);
         work = plan.work;
         assert_true(work > 0 && work <= kinds[k]->max_work);
 
         args_init(&args, 1, UINT64_MAX, inputs, MAX_INPUTS);
-        assert_int_equal(kinds[k]->plan(&args, &plan), HELIX_DONE);
+        assert_int_equal(kinds[k]->plan(NULL, &args, &plan), HELIX_DONE);
         assert_true(plan.work > work);
         assert_true(plan.memory > 0 && plan.memory < 65536);
     }
 
     plan.size = sizeof(plan);
-    helix_kind_hashmix.plan(&args, &plan);
+    helix_kind_hashmix.plan(NULL, &args, &plan);
     assert_true(plan.work == UINT64_MAX);
 
     args_init(&args, 1, 1000, inputs, 1);
-    helix_kind_hashmix.plan(&args, &plan);
+    helix_kind_hashmix.plan(NULL, &args, &plan);
     assert_true(plan.work > 1000 && plan.work < 2000);
 
-    helix_kind_primecount.plan(&args, &plan);
+    helix_kind_primecount.plan(NULL, &args, &plan);
     assert_int_equal(plan.work, 10000);
 
-    helix_kind_montecarlo_risk.plan(&args, &plan);
+    helix_kind_montecarlo_risk.plan(NULL, &args, &plan);
     assert_int_equal(plan.work, 1000000);
 }
 

@@ -81,15 +81,15 @@ static void *
 start(const helix_kind_t *kind, uint64_t cost)
 {
     void          *state;
-    helix_args_t   args = { sizeof(args), 0, NULL, 1, cost };
-    helix_plan_t   plan = { sizeof(plan), 0, 0, "" };
+    helix_args_t   args = { .size = sizeof(args), .id = 1, .cost = cost };
+    helix_plan_t   plan = { .size = sizeof(plan) };
 
-    assert_int_equal(kind->plan(&args, &plan), HELIX_DONE);
+    assert_int_equal(kind->plan(NULL, &args, &plan), HELIX_DONE);
 
-    state = aligned_alloc(16, (plan.memory + 15) / 16 * 16);
+    state = aligned_alloc(64, (plan.memory + 63) / 64 * 64);
     assert_non_null(state);
 
-    kind->start(state, &args);
+    kind->start(NULL, state, &args);
 
     return state;
 }
