@@ -1,9 +1,6 @@
 
 #include "ngx_http_helix.h"
 
-#include "helix_kinds.h"
-
-
 #define NGX_HTTP_HELIX_MAX_INPUTS  4096
 #define NGX_HTTP_HELIX_INPUTS_MAX  1048576
 #define NGX_HTTP_HELIX_COST        1000
@@ -16,6 +13,8 @@ typedef enum {
     NGX_HTTP_HELIX_OPTION_BUDGET,
     NGX_HTTP_HELIX_OPTION_MAX_COST,
     NGX_HTTP_HELIX_OPTION_MAX_INPUTS,
+    NGX_HTTP_HELIX_OPTION_MIN_QUALITY,
+    NGX_HTTP_HELIX_OPTION_COALESCE,
     NGX_HTTP_HELIX_OPTIONS
 } ngx_http_helix_option_t;
 
@@ -26,39 +25,31 @@ static const char *ngx_http_helix_kind_set(ngx_http_helix_kind_t *kind,
     ngx_http_helix_option_t option, ngx_str_t *value);
 
 
-static const helix_kind_t *const  ngx_http_helix_kinds[] = {
-    &helix_kind_hashmix,
-    &helix_kind_primecount,
-    &helix_kind_montecarlo_risk
-};
-
-
 /* In the order of ngx_http_helix_option_t. */
 
 static const char *const  ngx_http_helix_options[] = {
-    "batch=", "cost=", "scaling=", "budget=", "max_cost=", "max_inputs=", NULL
+    "batch=", "cost=", "scaling=", "budget=", "max_cost=", "max_inputs=",
+    "min_quality=", "coalesce=", NULL
 };
 
 
-void
-ngx_http_helix_init_kinds(ngx_http_helix_main_conf_t *hmcf)
+ngx_http_helix_kind_t *
+ngx_http_helix_kind_add(ngx_http_helix_main_conf_t *hmcf, ngx_str_t *name,
+    const helix_kind_t *source)
 {
-    ngx_uint_t           i;
-    const helix_kind_t  *kind;
+    ngx_http_helix_kind_t  *kind;
 
-    hmcf->nkinds = sizeof(ngx_http_helix_kinds) / sizeof(helix_kind_t *);
+    kind = &hmcf->kinds[hmcf->nkinds++];
 
-    for (i = 0; i < hmcf->nkinds; i++) {
-        kind = ngx_http_helix_kinds[i];
+    kind->name = *name;
+    kind->kind = source;
+    kind->batch = 1;
+    kind->coalesce = 1;
+    kind->cost = NGX_HTTP_HELIX_COST;
+    kind->max_cost = source->max_work;
+    kind->max_inputs = NGX_HTTP_HELIX_MAX_INPUTS;
 
-        hmcf->kinds[i].name.data = (u_char *) kind->name;
-        hmcf->kinds[i].name.len = ngx_strlen(kind->name);
-        hmcf->kinds[i].kind = kind;
-        hmcf->kinds[i].batch = 1;
-        hmcf->kinds[i].cost = NGX_HTTP_HELIX_COST;
-        hmcf->kinds[i].max_cost = kind->max_work;
-        hmcf->kinds[i].max_inputs = NGX_HTTP_HELIX_MAX_INPUTS;
-    }
+    return kind;
 }
 
 
@@ -159,6 +150,12 @@ ngx_http_helix_kind_set(ngx_http_helix_kind_t *kind,
         return (kind->batch || ngx_http_helix_is(value, "off"))
                ? NULL : "\"on\" or \"off\"";
 
+    case NGX_HTTP_HELIX_OPTION_COALESCE:
+        kind->coalesce = ngx_http_helix_is(value, "on");
+
+        return (kind->coalesce || ngx_http_helix_is(value, "off"))
+               ? NULL : "\"on\" or \"off\"";
+
     case NGX_HTTP_HELIX_OPTION_SCALING:
         if (ngx_http_helix_field_check(NGX_HTTP_HELIX_SCALING, value)) {
             return "a number from 0 to 1";
@@ -166,6 +163,15 @@ ngx_http_helix_kind_set(ngx_http_helix_kind_t *kind,
 
         (void) helix_number_double((char *) value->data, value->len,
                                    &kind->scaling);
+        return NULL;
+
+    case NGX_HTTP_HELIX_OPTION_MIN_QUALITY:
+        if (ngx_http_helix_field_check(NGX_HTTP_HELIX_MIN_QUALITY, value)) {
+            return "a number from 0 to 1";
+        }
+
+        (void) helix_number_double((char *) value->data, value->len,
+                                   &kind->min_quality);
         return NULL;
 
     case NGX_HTTP_HELIX_OPTION_BUDGET:
@@ -211,7 +217,9 @@ ngx_http_helix_kind_set(ngx_http_helix_kind_t *kind,
 ngx_int_t
 ngx_http_helix_check_kinds(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
 {
+    size_t                  size;
     ngx_uint_t              i;
+    const helix_param_t    *param;
     ngx_http_helix_kind_t  *kind;
 
     for (i = 0; i < hmcf->nkinds; i++) {
@@ -226,6 +234,18 @@ ngx_http_helix_check_kinds(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
         }
 
         hmcf->max_inputs = ngx_max(hmcf->max_inputs, kind->max_inputs);
+
+        size = 0;
+
+        for (param = kind->kind->params; param && param->name; param++) {
+            if (param->type == HELIX_PARAM_TEXT
+                || param->type == HELIX_PARAM_JSON)
+            {
+                size += (size_t) param->max;
+            }
+        }
+
+        hmcf->max_params = ngx_max(hmcf->max_params, size);
     }
 
     return NGX_OK;

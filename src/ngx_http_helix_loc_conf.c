@@ -287,7 +287,7 @@ ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
     ngx_str_t *text, ngx_uint_t final)
 {
     u_char                            *eq;
-    ngx_str_t                          name, value;
+    ngx_str_t                          name, value, param;
     const char                        *expected;
     ngx_http_helix_field_t             field;
     ngx_http_helix_job_value_t        *jv;
@@ -296,7 +296,7 @@ ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
 
     static const char *const  names[] = {
         "id=", "kind=", "inputs=", "cost=", "scaling=", "budget=",
-        "strategy=", NULL
+        "min_quality=", "params.", "strategy=", NULL
     };
 
     eq = (u_char *) ngx_strchr(text->data, '=');
@@ -305,6 +305,18 @@ ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
     name.len = eq ? (size_t) (eq - text->data) : text->len;
 
     field = eq ? ngx_http_helix_field_conf(&name) : NGX_HTTP_HELIX_FIELDS;
+
+    ngx_str_null(&param);
+
+    if (eq && name.len > 7 && ngx_strncmp(name.data, "params.", 7) == 0) {
+        field = NGX_HTTP_HELIX_PARAMS;
+        param.data = name.data + 7;
+        param.len = name.len - 7;
+    }
+
+    if (field == NGX_HTTP_HELIX_PARAMS && !ngx_http_helix_param_name(&param)) {
+        field = NGX_HTTP_HELIX_FIELDS;
+    }
 
     if (field == NGX_HTTP_HELIX_FIELDS) {
         name.len += (eq != NULL);
@@ -347,6 +359,7 @@ ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
     jv->field = field;
+    jv->param = param;
     jv->final = final;
 
     ccv.cf = cf;

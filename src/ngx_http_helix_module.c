@@ -54,6 +54,13 @@ static ngx_command_t  ngx_http_helix_commands[] = {
       0,
       NULL },
 
+    { ngx_string("helix_kernel"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_http_helix_kernel,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("helix_policy"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_helix_policy,
@@ -258,7 +265,13 @@ ngx_http_helix_init_process(ngx_cycle_t *cycle)
                                        hmcf->cpus_known ? &hmcf->cpus : NULL,
                                        hmcf->ncpus);
 
-    return hmcf->exec ? NGX_OK : NGX_ERROR;
+    if (hmcf->exec == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_helix_kernel_start(cycle, hmcf);
+
+    return NGX_OK;
 }
 
 

@@ -132,7 +132,7 @@ my @refused = (
      'invalid parameter "thread=4" in "helix_pool", did you mean "threads="?'],
     [http => 'helix_pool compute other; #!',
      'invalid parameter "other" in "helix_pool", one of "concurrency=", '
-     . '"queue=", "busy=", "nice=" is expected'],
+     . '"queue=", "busy=", "nice=", "memory=" is expected'],
     [http => 'helix_pool compute threads=4 queue=9 queue=8; #!',
      'duplicate parameter "queue=8" in "helix_pool"'],
     [http => 'helix_pool compute threads=4 threads=5; #!',

@@ -167,7 +167,8 @@ is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    generation pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code strategies kinds
-                   crashes dry_run zone_size workers predictive), @books],
+                   crashes dry_run zone_size workers predictive
+                   approximated coalesced), @books],
           'keys');
 is_deeply([sort keys %{$s->{strategies}}], [sort @lanes], 'strategies');
 is_deeply([sort keys %{$s->{kinds}}], [sort @kinds], 'kinds');
@@ -190,7 +191,7 @@ for my $kind (@kinds) {
 
     is_deeply([sort keys %$of],
               [sort @books, qw(received invalid dropped exec_ms predicted_ms
-                               share samples)],
+                               share samples approximated coalesced levels)],
               "keys of $kind");
     is_deeply([sort keys %{$of->{exec_ms}}], \@quantiles,
               "keys of exec_ms of $kind");
@@ -207,7 +208,8 @@ is_deeply([grep { $_ != 0 } values %{$s->{predictive}},
                values %{$s->{kinds}}], [],
           'nothing is predicted under another policy');
 is_deeply($s->{pool}, { name => 'compute', concurrency => 1, busy => 0,
-                        busy_limit => 0 }, 'pool');
+                        busy_limit => 0, memory_bytes => 0,
+                        memory_limit_bytes => 536870912 }, 'pool');
 is_deeply($s->{thresholds}, { inline => 8000, spawn => 60000,
                               spawn_configured => 60000 }, 'thresholds');
 is_deeply([map { $s->{$_} } qw(api zone policy status generation crashes)],
@@ -272,7 +274,7 @@ for my $n (1 .. 150) {
 
 tally(undef, $t->get('/jobs')) for 1 .. 2;
 tally(undef, $t->get('/jobs?kind=hashmx')) for 1 .. 3;
-tally(undef, $t->get('/jobs?kind=hashmix&colour=red'));
+tally('hashmix', $t->get('/jobs?kind=hashmix&colour=red'));
 tally(undef, $t->get('/jobs?cost=x&kind=hashmix'));
 tally(undef, $t->post('/jobs', '{')) for 1 .. 4;
 tally(undef, $t->post('/jobs', $job, 'text/plain')) for 1 .. 2;

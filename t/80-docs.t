@@ -26,7 +26,8 @@ my $kind_conf = slurp('src/ngx_http_helix_kind_conf.c');
 my $settings = slurp('src/policy/helix_settings.c');
 my $strategy = slurp('src/base/helix_strategy.c');
 my $counts = slurp('src/state/ngx_helix_counts.c');
-my $response = slurp('src/http/ngx_http_helix_response.c');
+my $response = join '', map { slurp("src/http/ngx_http_helix_$_.c") }
+                    qw(response result);
 my $variables = slurp('src/http/ngx_http_helix_variables.c');
 my $http = join '', map { slurp($_) } glob 'src/http/*.c';
 
@@ -251,7 +252,7 @@ my $table = slurp('src/http/ngx_http_helix_metrics.c');
 my %books = sections($api{Status}, 3);
 my %metric;
 
-while ($table =~ /\{ \s* "(\w+)", \s* ((?:NGX_HTTP_HELIX_\w+\|?)+), \s*/xg) {
+while ($table =~ /\{ \s* "(\w+)", \s* ((?:NGX_HTTP_HELIX_\w+\s*\|?)+), \s*/xg) {
     my ($name, $scopes) = ($1, $2);
 
     $metric{$name} = $scopes =~ /_ALL/
@@ -670,6 +671,17 @@ sub show {
 
     $value =~ s/\.0*\z//;
 
+    if ($type eq 'SIZE') {
+        my $unit = '';
+
+        for (qw(k m g)) {
+            last if $value % 1024;
+            ($value, $unit) = ($value / 1024, $_);
+        }
+
+        return "$value$unit";
+    }
+
     return $value =~ /\./ ? $value + 0 : $value if $type ne 'TIME';
 
     for (['h', 3600000], ['m', 60000], ['s', 1000]) {
@@ -696,7 +708,7 @@ sub messages {
             my $format = join '', $1 =~ /"((?:\\.|[^"\\])*)"/g;
             $format =~ s/\\(.)/$1/g;
 
-            my @part = split /%(?:\.\d+)?(?:llu|u[iLDz]|[a-zA-Z])/, $format,
+            my @part = split /%(?:\.\d+)?(?:llu|u[iLDdz]|[a-zA-Z])/, $format,
                              -1;
 
             next if join('', @part) !~ /\w{4}/;

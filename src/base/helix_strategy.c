@@ -28,5 +28,7 @@ const char *const  helix_reason_names[HELIX_REASONS + 1] = {
     "share",
     "too_big",
     "explored",
+    "coalesced",
+    "kernel",
     NULL
 };

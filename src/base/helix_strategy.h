@@ -34,6 +34,8 @@ typedef enum {
     HELIX_SHARE,              /* drop: the kind has had its share */
     HELIX_TOO_BIG,            /* drop: late even if nothing else ran */
     HELIX_EXPLORED,           /* cpu_pool: to see what it really costs */
+    HELIX_COALESCED,          /* answered by the same job of another request */
+    HELIX_KERNEL,             /* drop: the kind cannot work in this worker */
     HELIX_REASONS
 } helix_reason_t;
 

@@ -4,9 +4,6 @@
 #include <ngx_channel.h>
 
 
-/* A job that its owner left holds the worker until its thread lets go. */
-#define NGX_HELIX_HOLD   1000
-
 #define NGX_HELIX_STALE  1000000    /* ns in the event loop */
 
 #define NGX_HELIX_TICK   100     /* ms: pressure, dead processes */
@@ -19,16 +16,10 @@
 #endif
 
 
+static int ngx_helix_control_stop(const helix_control_t *control);
 static ngx_uint_t ngx_helix_exec_stopped(void);
 static void ngx_helix_exec_tick(ngx_event_t *ev);
 static void ngx_helix_exec_adapt(ngx_helix_exec_t *exec);
-static void ngx_helix_job_expire(ngx_event_t *ev);
-static ngx_int_t ngx_helix_job_remove(ngx_helix_job_t *job);
-static void ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end);
-static void ngx_helix_job_account(ngx_helix_exec_t *exec,
-    const ngx_helix_job_spec_t *spec, const ngx_helix_times_t *times,
-    uint64_t cpu, ngx_uint_t alone, ngx_helix_end_t end);
-static ngx_int_t ngx_helix_lane_add(ngx_helix_job_t *job);
 
 
 void
@@ -37,6 +28,7 @@ ngx_helix_control_init(ngx_helix_control_t *control, uint64_t until,
 {
     control->control.size = sizeof(helix_control_t);
     control->control.poll = ngx_helix_control_poll;
+    control->control.stop = ngx_helix_control_stop;
     control->until = until;
     control->cancel = cancel;
 }
@@ -47,11 +39,20 @@ ngx_helix_control_poll(const helix_control_t *control)
 {
     const ngx_helix_control_t *ctl = (const ngx_helix_control_t *) control;
 
+    return ngx_helix_control_stop(control) || ngx_helix_now() >= ctl->until;
+}
+
+
+static int
+ngx_helix_control_stop(const helix_control_t *control)
+{
+    const ngx_helix_control_t *ctl = (const ngx_helix_control_t *) control;
+
     if (ctl->cancel && __atomic_load_n(ctl->cancel, __ATOMIC_RELAXED)) {
         return 1;
     }
 
-    return ngx_helix_terminated() || ngx_helix_now() >= ctl->until;
+    return ngx_helix_terminated();
 }
 
 
@@ -72,6 +73,7 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     exec->log = cycle->log;
 
     ngx_queue_init(&exec->jobs);
+    ngx_helix_flights_init(exec);
     ngx_helix_spawn_init(exec);
 
     if (ngx_helix_batches_init(cycle, exec) != NGX_OK) {
@@ -119,11 +121,17 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
     ngx_helix_pool_close(exec->pool);
     ngx_helix_predict_close(exec);
 
+    for (q = ngx_queue_head(&exec->jobs);
+         q != ngx_queue_sentinel(&exec->jobs);
+         q = ngx_queue_next(q))
+    {
+        job = ngx_queue_data(q, ngx_helix_job_t, link);
+        job->owner = NULL;
+    }
+
     while (!ngx_queue_empty(&exec->jobs)) {
         q = ngx_queue_head(&exec->jobs);
         job = ngx_queue_data(q, ngx_helix_job_t, link);
-
-        job->owner = NULL;
 
         /* the threads have been joined: nobody else has a unit any more */
 
@@ -255,9 +263,9 @@ ngx_helix_exec_slot(ngx_helix_exec_t *exec)
 
 ngx_helix_end_t
 ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
-    void *state, ngx_helix_times_t *times)
+    void *state, ngx_helix_times_t *times, double *quality)
 {
-    uint64_t             started, ended, until, cpu;
+    uint64_t             started, ended, until, cut, cpu;
     ngx_int_t            rc;
     ngx_uint_t           stopped;
     ngx_helix_end_t      end;
@@ -271,8 +279,10 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     ngx_helix_predict_turn(exec);
     cpu = ngx_helix_predict_sample(exec, spec->kind_index);
 
-    until = spec->received + spec->timeout * 1000000ULL;
+    cut = ngx_helix_job_cut(spec, spec->received + ngx_helix_job_budget(spec));
+    until = ngx_min(cut, spec->received + spec->timeout * 1000000ULL);
     stopped = 0;
+    *quality = 0;
 
     do {
         ngx_helix_control_init(&control,
@@ -303,13 +313,23 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     end = (rc == HELIX_AGAIN && !stopped) ? NGX_HELIX_EXPIRED
                                           : ngx_helix_result_end(rc);
 
+    if (end == NGX_HELIX_EXPIRED && ended >= cut) {
+        *quality = spec->kind->quality(state);
+
+        if (*quality > 0 && *quality >= spec->min_quality) {
+            end = NGX_HELIX_COMPLETED;
+        }
+    }
+
     if (exec->predict) {
         exec->predict->inlined += times->exec;
     }
 
     ngx_helix_job_account(exec, spec, times,
-                          cpu ? ngx_helix_cpu() - cpu : times->exec, cpu != 0,
-                          end);
+                          cpu ? ngx_helix_cpu() - cpu : times->exec,
+                          cpu != 0 && *quality == 0, end);
+
+    ngx_helix_job_level(exec, spec, end, *quality > 0);
 
     return end;
 }
@@ -345,275 +365,4 @@ ngx_helix_exec_stopped(void)
 #endif
 
     return ngx_terminate;
-}
-
-
-ngx_int_t
-ngx_helix_exec_admit(ngx_helix_exec_t *exec, helix_strategy_t strategy)
-{
-    return ngx_helix_wait_enter(exec->zone, exec->slot, strategy,
-                                exec->settings->queue);
-}
-
-
-ngx_helix_job_t *
-ngx_helix_job_create(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec)
-{
-    size_t            size;
-    ngx_helix_job_t  *job;
-
-    size = ngx_align(sizeof(ngx_helix_job_t), 64);
-
-    job = ngx_memalign(64, size + spec->memory, exec->log);
-    if (job == NULL) {
-        ngx_helix_wait_leave(exec->slot, spec->strategy, 1);
-        return NULL;
-    }
-
-    ngx_memzero(job, sizeof(ngx_helix_job_t));
-
-    job->fd = (ngx_socket_t) -1;
-    job->state = (u_char *) job + size;
-    job->spec = *spec;
-    job->exec = exec;
-    job->result = HELIX_AGAIN;
-    job->batch_size = 1;
-
-    job->timer.handler = ngx_helix_job_expire;
-    job->timer.data = job;
-    job->timer.log = exec->log;
-
-    return job;
-}
-
-
-ngx_int_t
-ngx_helix_job_start(ngx_helix_job_t *job, void *owner, ngx_helix_done_pt done)
-{
-    ngx_helix_exec_t  *exec;
-
-    exec = job->exec;
-
-    job->owner = owner;
-    job->done = done;
-
-    if (ngx_helix_lane_add(job) != NGX_OK) {
-        ngx_helix_wait_leave(exec->slot, job->spec.strategy, 1);
-        ngx_free(job);
-        return NGX_ERROR;
-    }
-
-    ngx_helix_count_admitted(exec->slot, job->spec.kind_index,
-                             job->spec.strategy);
-
-    ngx_queue_insert_tail(&exec->jobs, &job->link);
-
-    /* not cancelable: it also keeps an exiting worker until the job ends */
-
-    ngx_add_timer(&job->timer, job->spec.timeout);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_helix_lane_add(ngx_helix_job_t *job)
-{
-    ngx_helix_unit_t  *unit;
-
-    ngx_helix_predict_turn(job->exec);
-
-    switch (job->spec.strategy) {
-
-    case HELIX_SPAWN:
-        ngx_helix_spawn_add(job);
-        return NGX_OK;
-
-    case HELIX_BATCH:
-        return ngx_helix_batch_add(job);
-
-    default: /* HELIX_CPU_POOL */
-        break;
-    }
-
-    unit = ngx_helix_unit_create(job, 1);
-    if (unit == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_helix_pool_enter(job->exec->pool, job);
-    ngx_helix_pool_add(job->exec->pool, unit);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_helix_job_remove(ngx_helix_job_t *job)
-{
-    if (job->spec.strategy == HELIX_SPAWN) {
-        ngx_helix_spawn_remove(job);
-        return NGX_OK;
-    }
-
-    return ngx_helix_unit_remove(job);
-}
-
-
-void
-ngx_helix_job_detach(ngx_helix_job_t *job)
-{
-    job->owner = NULL;
-
-    ngx_helix_job_decide(job, NGX_HELIX_CANCELLED);
-}
-
-
-static void
-ngx_helix_job_expire(ngx_event_t *ev)
-{
-    ngx_helix_job_t  *job = ev->data;
-
-    if (job->ending) {
-
-        /* it may have made way for another job since */
-
-        if (ngx_helix_job_remove(job) == NGX_OK) {
-            ngx_helix_job_end(job, job->end);
-            return;
-        }
-
-        ngx_add_timer(&job->timer, NGX_HELIX_HOLD);
-        return;
-    }
-
-    ngx_helix_job_decide(job, NGX_HELIX_EXPIRED);
-}
-
-
-/* Ends a job that waits; one that runs is told to stop, and only its owner
-   learns of the end before it really is one. */
-
-static void
-ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
-{
-    uint64_t  now;
-
-    if (ngx_helix_job_remove(job) == NGX_OK) {
-        ngx_helix_job_end(job, end);
-        return;
-    }
-
-    if (!job->ending) {
-        job->end = end;
-        job->ending = 1;
-    }
-
-    __atomic_store_n(&job->cancel, 1, __ATOMIC_RELAXED);
-
-    if (!job->timer.timer_set) {
-        ngx_add_timer(&job->timer, NGX_HELIX_HOLD);
-    }
-
-    if (job->owner) {
-        now = ngx_helix_now();
-
-        job->times.queue = job->unit->started - job->spec.received;
-        job->times.exec = now - job->unit->started;
-        job->times.total = now - job->spec.received;
-        job->done(job);
-        job->owner = NULL;
-    }
-}
-
-
-ngx_helix_end_t
-ngx_helix_result_end(uint8_t result)
-{
-    switch (result) {
-
-    case HELIX_DONE:
-        return NGX_HELIX_COMPLETED;
-
-    case HELIX_AGAIN:
-        return NGX_HELIX_CANCELLED;
-
-    case NGX_HELIX_SHED_RESULT:
-        return NGX_HELIX_SHED;
-
-    case NGX_HELIX_LATE_RESULT:
-        return NGX_HELIX_EXPIRED;
-
-    default: /* HELIX_FAILED */
-        return NGX_HELIX_FAILED;
-    }
-}
-
-
-void
-ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end)
-{
-    if (!job->ending) {
-        job->end = end;
-        job->ending = 1;
-    }
-
-    if (job->timer.timer_set) {
-        ngx_del_timer(&job->timer);
-    }
-
-    ngx_queue_remove(&job->link);
-
-    job->times.total = ngx_helix_now() - job->spec.received;
-
-    /* a deferred job is timed by the wall, which others share */
-
-    ngx_helix_job_account(job->exec, &job->spec, &job->times, job->cpu,
-                          job->batch_size == 1
-                          && job->spec.strategy != HELIX_SPAWN, job->end);
-
-    if (job->owner) {
-        job->done(job);
-    }
-
-    ngx_free(job);
-}
-
-
-static void
-ngx_helix_job_account(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
-    const ngx_helix_times_t *times, uint64_t cpu, ngx_uint_t alone,
-    ngx_helix_end_t end)
-{
-    double      latency, busy;
-    uint64_t    budget;
-    ngx_uint_t  late;
-
-    late = (end == NGX_HELIX_COMPLETED && spec->budget
-            && times->total > spec->budget);
-
-    ngx_helix_count_ended(exec->slot, spec->kind_index, spec->strategy, end,
-                          late);
-
-    ngx_helix_predict_ended(exec, spec, cpu, alone, end, late);
-
-    if (end != NGX_HELIX_COMPLETED) {
-        return;
-    }
-
-    ngx_helix_count_times(exec->slot, spec->kind_index, spec->strategy,
-                          times->queue, times->exec, times->total);
-
-    /* without a budget a job has all the time of its timeout */
-
-    budget = spec->budget ? spec->budget : spec->timeout * 1000000ULL;
-
-    latency = (double) times->total / ngx_max(budget, 1);
-    busy = (double) ngx_helix_tokens_busy(exec->zone)
-           / exec->settings->concurrency;
-
-    helix_pressure_record(ngx_helix_slot_pressure(exec->slot),
-                          exec->settings->alpha,
-                          (spec->received + times->total) / 1000000,
-                          busy, 0, latency);
 }

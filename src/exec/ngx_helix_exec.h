@@ -39,6 +39,11 @@ typedef struct {
     const helix_kind_t        *kind;
     ngx_uint_t                 kind_index;     /* in the zone */
     size_t                     memory;         /* of the plan */
+    size_t                     extra;          /* likewise */
+    ngx_uint_t                 level;          /* 0: full, else 1 + its name */
+    double                     quality;        /* of the answer, 1: full */
+    double                     min_quality;    /* the least that will do */
+    ngx_str_t                  identity;       /* empty: not to be shared */
     helix_strategy_t           strategy;       /* spawn, cpu_pool or batch */
     uint64_t                   work;           /* of the plan */
     uint64_t                   received;       /* ns, ngx_helix_now() */
@@ -73,11 +78,22 @@ struct ngx_helix_job_s {
     ngx_uint_t                 batch_size;     /* likewise; 1 outside one */
     uint64_t                   cpu;            /* ns of the processor, if
                                                   predictive */
+    ngx_uint_t                 truncated;      /* valid in done(): it was cut
+                                                  short by its deadline */
+    double                     quality;        /* then */
 
     /* private to this folder */
     ngx_helix_exec_t          *exec;
     ngx_queue_t                link;           /* all jobs of the executor */
     ngx_queue_t                turn;           /* jobs of the spawn lane */
+    ngx_queue_t                shared;         /* in the table of flights */
+    ngx_queue_t                followers;      /* answered by this job */
+    ngx_queue_t                follow;         /* in that queue */
+    ngx_helix_job_t           *leader;         /* NULL: it runs itself */
+    uint64_t                   hash;           /* of the identity */
+    size_t                     memory;         /* bytes; 0: it follows */
+    uint64_t                   deadline;       /* ns, atomic: the last of all
+                                                  who wait for it */
     ngx_event_t                timer;
     struct ngx_helix_unit_s   *unit;           /* pool and batch */
     uint32_t                   cancel;         /* atomic, read by threads */
@@ -154,9 +170,14 @@ uint64_t ngx_helix_exec_retry(ngx_helix_exec_t *exec,
     const helix_service_t *service);
 
 
-/* Runs a job here and now and says how it ended; the books are kept. */
+/*
+ * Runs a job here and now and says how it ended; the books are kept.
+ * "quality" is that of one cut short by its deadline, else 0.  The caller
+ * clears the state, when it has taken the answer.
+ */
 ngx_helix_end_t ngx_helix_exec_inline(ngx_helix_exec_t *exec,
-    const ngx_helix_job_spec_t *spec, void *state, ngx_helix_times_t *times);
+    const ngx_helix_job_spec_t *spec, void *state, ngx_helix_times_t *times,
+    double *quality);
 
 
 /*
@@ -168,10 +189,23 @@ ngx_int_t ngx_helix_exec_admit(ngx_helix_exec_t *exec,
 
 /*
  * After ngx_helix_exec_admit(): the job with its uninitialised state, to be
- * filled by the kind's start().  NULL without memory: the place is given back.
+ * filled by the kind's start().  NULL without memory, or if the jobs of all
+ * workers have as much as they may: the place is given back.
  */
 ngx_helix_job_t *ngx_helix_job_create(ngx_helix_exec_t *exec,
     const ngx_helix_job_spec_t *spec);
+
+/*
+ * Identical pure jobs are computed once.  Is one of this worker's jobs, not yet
+ * ended, what "spec" asks for, in time and good enough?  NULL: none; looked
+ * for only if there is any.  join() makes a job that ends when that one does,
+ * with its state; NULL without memory.
+ */
+ngx_uint_t ngx_helix_exec_shares(ngx_helix_exec_t *exec);
+ngx_helix_job_t *ngx_helix_job_find(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec);
+ngx_helix_job_t *ngx_helix_job_join(ngx_helix_job_t *leader,
+    const ngx_helix_job_spec_t *spec, void *owner, ngx_helix_done_pt done);
 
 /*
  * Sets the job off.  done() is called later, never from inside; the job is

@@ -18,6 +18,12 @@
 /* results beside those of a kind */
 #define NGX_HELIX_SHED_RESULT   3           /* not run: too late */
 #define NGX_HELIX_LATE_RESULT   4           /* stopped: too late */
+#define NGX_HELIX_CUT_RESULT    5           /* stopped in time to answer with
+                                               what there is */
+
+#define NGX_HELIX_REPLY         200000      /* ns that an answer takes */
+
+#define NGX_HELIX_FLIGHTS       256         /* buckets, a power of two */
 
 
 /* Fast shutdown, in any thread: the event loop sets nginx's flag. */
@@ -125,6 +131,9 @@ struct ngx_helix_exec_s {
     ngx_helix_spawn_t       spawn;
     ngx_helix_pool_t       *pool;
     ngx_helix_batch_t      *batches;        /* [kind in the zone] */
+    ngx_uint_t              nflights;       /* jobs that may be shared */
+    uint64_t                seed;           /* of their hashes */
+    ngx_queue_t             flights[NGX_HELIX_FLIGHTS];
 };
 
 
@@ -144,6 +153,40 @@ void ngx_helix_control_init(ngx_helix_control_t *control, uint64_t until,
 /* The only end of a job; tells the owner and frees it.  "end" counts unless
    an earlier event (timeout, detach) has decided already. */
 void ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end);
+
+/* When a job whose kind can answer any time is to be cut short, ns; the end of
+   time for others.  Any thread. */
+uint64_t ngx_helix_job_cut(const ngx_helix_job_spec_t *spec,
+    uint64_t deadline);
+
+/* A job that may be shared comes, or ends: then its followers do too. */
+void ngx_helix_flights_init(ngx_helix_exec_t *exec);
+void ngx_helix_flight_add(ngx_helix_job_t *job);
+void ngx_helix_flight_remove(ngx_helix_job_t *job);
+void ngx_helix_flight_end(ngx_helix_job_t *job, ngx_helix_end_t end);
+
+/* A job that was zeroed. */
+void ngx_helix_job_init(ngx_helix_job_t *job, ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec);
+
+/* Accounts for a job, tells its owner, frees it. */
+void ngx_helix_job_finish(ngx_helix_job_t *job);
+
+/* The books of a job that has ended, and of the level that it was answered
+   at; "alone": its time is to be learned from. */
+void ngx_helix_job_account(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, const ngx_helix_times_t *times,
+    uint64_t cpu, ngx_uint_t alone, ngx_helix_end_t end);
+void ngx_helix_job_level(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, ngx_helix_end_t end,
+    ngx_uint_t truncated);
+
+/* Takes a job that waits out of its lane; NGX_DECLINED when a thread has
+   it. */
+ngx_int_t ngx_helix_job_remove(ngx_helix_job_t *job);
+
+/* Nobody is left to answer. */
+void ngx_helix_job_abandon(ngx_helix_job_t *job);
 
 /* ns; without a budget a job has all the time of its timeout. */
 uint64_t ngx_helix_job_budget(const ngx_helix_job_spec_t *spec);
@@ -172,6 +215,9 @@ void ngx_helix_predict_close(ngx_helix_exec_t *exec);
 
 /* The end that a result stands for. */
 ngx_helix_end_t ngx_helix_result_end(uint8_t result);
+
+/* That of a job; one that was cut short is as good as what it has. */
+ngx_helix_end_t ngx_helix_job_result(ngx_helix_job_t *job, uint8_t result);
 
 void ngx_helix_spawn_init(ngx_helix_exec_t *exec);
 void ngx_helix_spawn_add(ngx_helix_job_t *job);

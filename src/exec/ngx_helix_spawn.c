@@ -68,7 +68,7 @@ ngx_helix_spawn_turn(ngx_event_t *ev)
         if (ngx_helix_spawn_step(job, until)) {
             ngx_helix_spawn_remove(job);
             ngx_helix_count_exec(exec->slot, HELIX_SPAWN, job->times.exec);
-            ngx_helix_job_end(job, ngx_helix_result_end(job->result));
+            ngx_helix_job_end(job, ngx_helix_job_result(job, job->result));
 
         } else {
             ngx_queue_remove(&job->turn);
@@ -91,16 +91,17 @@ ngx_helix_spawn_turn(ngx_event_t *ev)
 static ngx_uint_t
 ngx_helix_spawn_step(ngx_helix_job_t *job, uint64_t until)
 {
-    uint64_t             started;
+    uint64_t             started, cut;
     ngx_helix_control_t  control;
 
     started = ngx_helix_now();
+    cut = ngx_helix_job_cut(&job->spec, job->deadline);
 
     if (job->times.exec == 0) {
         job->times.queue = started - job->spec.received;
     }
 
-    ngx_helix_control_init(&control, until, NULL);
+    ngx_helix_control_init(&control, ngx_min(until, cut), NULL);
 
     job->result = job->spec.kind->step(job->state, &control.control);
 
@@ -108,6 +109,12 @@ ngx_helix_spawn_step(ngx_helix_job_t *job, uint64_t until)
 
     job->times.exec += ngx_max(ngx_helix_now() - started, 1);
     job->cpu = job->times.exec;
+
+    if (job->result == HELIX_AGAIN && cut != (uint64_t) -1
+        && ngx_helix_now() >= cut)
+    {
+        job->result = NGX_HELIX_CUT_RESULT;
+    }
 
     return job->result != HELIX_AGAIN;
 }

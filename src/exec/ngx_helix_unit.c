@@ -12,6 +12,7 @@ typedef struct {
 
 
 static uint64_t ngx_helix_unit_deadline(ngx_helix_job_t *job);
+static uint64_t ngx_helix_unit_cut(ngx_helix_job_t *job);
 static void ngx_helix_unit_order(ngx_helix_unit_t *unit, ngx_helix_job_t *job);
 static ngx_uint_t ngx_helix_unit_run_one(ngx_helix_pool_t *pool,
     ngx_helix_unit_t *unit, ngx_uint_t i, ngx_helix_clock_t *clock);
@@ -20,6 +21,7 @@ static void ngx_helix_clock_start(ngx_helix_pool_t *pool,
     ngx_helix_clock_t *clock);
 static uint64_t ngx_helix_clock_read(ngx_helix_pool_t *pool,
     ngx_helix_clock_t *clock, ngx_helix_unit_t *unit);
+static void ngx_helix_unit_cut_batch(ngx_helix_unit_t *unit);
 static ngx_uint_t ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit);
 
 
@@ -76,12 +78,17 @@ ngx_helix_unit_order(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
 }
 
 
-/* Without a budget a job has all the time of its timeout. */
-
 static uint64_t
 ngx_helix_unit_deadline(ngx_helix_job_t *job)
 {
-    return job->spec.received + ngx_helix_job_budget(&job->spec);
+    return __atomic_load_n(&job->deadline, __ATOMIC_RELAXED);
+}
+
+
+static uint64_t
+ngx_helix_unit_cut(ngx_helix_job_t *job)
+{
+    return ngx_helix_job_cut(&job->spec, ngx_helix_unit_deadline(job));
 }
 
 
@@ -149,7 +156,9 @@ ngx_helix_unit_recheck(const helix_router_t *router, ngx_helix_unit_t *unit,
     for (i = 0; i < unit->n; i++) {
         job = unit->jobs[i];
 
-        if (job->spec.budget && !job->spec.forced
+        /* better something in time than nothing */
+
+        if (job->spec.budget && !job->spec.forced && !unit->kind->quality
             && !helix_router_recheck(router, &job->spec.entry,
                                      ngx_helix_unit_deadline(job), now))
         {
@@ -194,7 +203,7 @@ static ngx_uint_t
 ngx_helix_unit_run_one(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
     ngx_uint_t i, ngx_helix_clock_t *clock)
 {
-    uint64_t              cpu;
+    uint64_t              cpu, now, cut;
     uint32_t             *cancel;
     ngx_helix_control_t   control;
 
@@ -203,13 +212,29 @@ ngx_helix_unit_run_one(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
     while (unit->results[i] == HELIX_AGAIN && !ngx_helix_terminated()
            && !__atomic_load_n(cancel, __ATOMIC_RELAXED))
     {
+        now = ngx_helix_now();
+        cut = ngx_helix_unit_cut(unit->jobs[i]);
+
         ngx_helix_control_init(&control,
-                               ngx_helix_now() + NGX_HELIX_SLICE_THREAD,
+                               ngx_min(now + NGX_HELIX_SLICE_THREAD, cut),
                                cancel);
 
         unit->results[i] = unit->kind->step(unit->states[i], &control.control);
 
-        if (unit->results[i] != HELIX_AGAIN || !clock->predictive) {
+        if (unit->results[i] != HELIX_AGAIN) {
+            continue;
+        }
+
+        if (cut != (uint64_t) -1 && ngx_helix_now() >= cut) {
+            unit->results[i] = NGX_HELIX_CUT_RESULT;
+            continue;
+        }
+
+        if (unit->kind->flags & HELIX_BLOCKING) {
+            break;
+        }
+
+        if (!clock->predictive) {
             continue;
         }
 
@@ -289,6 +314,10 @@ ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
 
         rc = unit->kind->step_batch(unit->states, unit->results, unit->n,
                                     &control.control);
+
+        if (unit->kind->quality) {
+            ngx_helix_unit_cut_batch(unit);
+        }
     } while (rc == HELIX_AGAIN);
 
     /* a kind that gave up, or forgot a job */
@@ -296,6 +325,27 @@ ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
     for (i = 0; i < unit->n; i++) {
         if (unit->results[i] == HELIX_AGAIN) {
             unit->results[i] = HELIX_FAILED;
+        }
+    }
+}
+
+
+/* Those whose time is up. */
+
+static void
+ngx_helix_unit_cut_batch(ngx_helix_unit_t *unit)
+{
+    uint64_t    now;
+    ngx_uint_t  i;
+
+    now = ngx_helix_now();
+
+    for (i = 0; i < unit->n; i++) {
+        if (unit->states[i] && unit->results[i] == HELIX_AGAIN
+            && now >= ngx_helix_unit_cut(unit->jobs[i]))
+        {
+            unit->results[i] = NGX_HELIX_CUT_RESULT;
+            unit->states[i] = NULL;
         }
     }
 }
@@ -355,7 +405,7 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
         job->times.exec = exec;
         job->cpu = unit->states[i] ? cpu : 0;
 
-        ngx_helix_job_end(job, ngx_helix_result_end(unit->results[i]));
+        ngx_helix_job_end(job, ngx_helix_job_result(job, unit->results[i]));
     }
 
     ngx_free(unit);

@@ -33,6 +33,8 @@ typedef enum {
     NGX_HTTP_HELIX_COST,
     NGX_HTTP_HELIX_SCALING,
     NGX_HTTP_HELIX_BUDGET,
+    NGX_HTTP_HELIX_MIN_QUALITY,
+    NGX_HTTP_HELIX_PARAMS,            /* an object, or names of their own */
     NGX_HTTP_HELIX_STRATEGY,          /* configuration only */
     NGX_HTTP_HELIX_BIGINT,            /* query string only */
     NGX_HTTP_HELIX_EXPLAIN,           /* likewise */
@@ -56,12 +58,15 @@ typedef struct {
     void                          *instance;      /* its configure()'s */
     ngx_uint_t                     index;         /* in the zone */
     ngx_flag_t                     batch;
+    ngx_flag_t                     coalesce;
     uint64_t                       cost;
     double                         scaling;
     ngx_msec_t                     budget;        /* 0: none */
     uint64_t                       max_cost;
     ngx_uint_t                     max_inputs;
+    double                         min_quality;
     ngx_uint_t                     given;         /* options in nginx.conf */
+    ngx_uint_t                     down;          /* in this worker */
     ngx_http_helix_place_t         place;
 } ngx_http_helix_kind_t;
 
@@ -70,9 +75,25 @@ typedef struct {
 
 typedef struct {
     ngx_http_helix_field_t         field;
+    ngx_str_t                      param;         /* name, if it is one */
     ngx_http_complex_value_t       value;
     ngx_uint_t                     final;
 } ngx_http_helix_job_value_t;
+
+
+/* A parameter of a kind that is not known yet. */
+
+#define NGX_HTTP_HELIX_CLIENT      0
+#define NGX_HTTP_HELIX_FINAL       1
+#define NGX_HTTP_HELIX_DEFAULT     2
+
+typedef struct {
+    ngx_str_t                      name;
+    ngx_str_t                      value;         /* decoded */
+    ngx_str_t                      json;          /* as it was sent */
+    helix_json_type_t              type;          /* HELIX_JSON_END: text */
+    ngx_uint_t                     origin;
+} ngx_http_helix_param_t;
 
 
 typedef struct {
@@ -97,6 +118,7 @@ typedef struct {
     ngx_http_helix_kind_t          kinds[NGX_HELIX_KINDS];
     ngx_uint_t                     nkinds;
     ngx_uint_t                     max_inputs;    /* of any kind */
+    size_t                         max_params;    /* bytes, likewise */
 
     ngx_cpuset_t                   cpus;          /* of the master */
     ngx_uint_t                     cpus_known;
@@ -118,6 +140,9 @@ typedef enum {
     NGX_HTTP_HELIX_STATUS_NONE            /* no such path */
 } ngx_http_helix_status_format_t;
 
+
+/* The level of a job that its deadline has ended. */
+#define NGX_HTTP_HELIX_TRUNCATED   "truncated"
 
 #define NGX_HTTP_HELIX_RETRY_OFF   ((ngx_msec_t) -2)
 #define NGX_HTTP_HELIX_RETRY_AUTO  0
@@ -195,13 +220,19 @@ typedef struct {
     ngx_array_t                    inputs;        /* uint64_t */
     uint64_t                       cost;
     double                         scaling;
+    double                         min_quality;
     uint64_t                       budget;        /* ms, 0: none */
+    ngx_array_t                   *params;        /* ..._param_t, or NULL */
+    helix_value_t                 *values;        /* of the kind's params */
+    ngx_str_t                      body;          /* neither JSON nor form */
+    const char                    *body_type;
     helix_strategy_t               strategy;      /* pinned */
     ngx_uint_t                     bigint_string;
     ngx_uint_t                     explain;
 
     ngx_http_helix_kind_t         *kind;          /* NULL: not known (yet) */
     helix_plan_t                   plan;
+    uint32_t                       level;         /* of the plan, 0: full */
     helix_decision_t               decision;
     helix_verdict_t                verdict;       /* predictive policy */
     uint64_t                       threshold;     /* threshold policy: spawn's,
@@ -217,6 +248,9 @@ typedef struct {
     ngx_http_helix_result_t        result;
     ngx_helix_times_t              times;         /* 0: it has not run */
     ngx_uint_t                     batch_size;    /* 0: no batch */
+    ngx_uint_t                     truncated;     /* by its deadline */
+    const char                    *level_name;    /* NULL: the full answer */
+    double                         quality;
 
     ngx_helix_invalid_t            invalid;
     ngx_http_helix_problem_t       problem;
@@ -245,6 +279,21 @@ ngx_int_t ngx_http_helix_explain_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_check(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 
+/*
+ * The same job of another request may be under way: NGX_DONE if this one will
+ * be answered with it, else NGX_DECLINED.  identity() fills that of the spec:
+ * NGX_OK, or NGX_DECLINED when it cannot be shared.
+ */
+ngx_int_t ngx_http_helix_share(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+ngx_int_t ngx_http_helix_identity(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+
+/* The request waits for the job; its end. */
+void ngx_http_helix_attach(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_helix_job_t *job);
+void ngx_http_helix_done(ngx_helix_job_t *job);
+
 /* How should it run?  With "explain" it is not going to. */
 void ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ngx_uint_t explain);
@@ -263,6 +312,28 @@ void ngx_http_helix_write_explain(helix_json_writer_t *json,
 ngx_int_t ngx_http_helix_read_job(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 
+/*
+ * The body: in one piece ("other": of a type that some kind accepts, which
+ * only client_max_body_size limits), its type, whether it is one that ctx->kind
+ * takes, and the problem if not.  Results as those of read_job().
+ */
+typedef enum {
+    NGX_HTTP_HELIX_BODY_NONE = 0,
+    NGX_HTTP_HELIX_BODY_JSON,
+    NGX_HTTP_HELIX_BODY_FORM,
+    NGX_HTTP_HELIX_BODY_OTHER
+} ngx_http_helix_body_type_t;
+
+ngx_uint_t ngx_http_helix_body_accepted(ngx_http_request_t *r);
+ngx_int_t ngx_http_helix_body_text(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_uint_t other, ngx_str_t *text);
+ngx_http_helix_body_type_t ngx_http_helix_body_type(ngx_http_request_t *r,
+    ngx_str_t *text);
+ngx_int_t ngx_http_helix_body_check(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+ngx_int_t ngx_http_helix_body_refuse(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+
 /* One attribute from text or from a JSON token; results as above. */
 ngx_int_t ngx_http_helix_field_text(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_http_helix_field_t field,
@@ -277,6 +348,24 @@ ngx_http_helix_field_t ngx_http_helix_field_find(ngx_str_t *name,
     ngx_uint_t query);
 const char *ngx_http_helix_field_nearest(ngx_str_t *name, ngx_uint_t query);
 const char *ngx_http_helix_field_name(ngx_http_helix_field_t field);
+
+/* All names that a client may use, into "names"; their number. */
+ngx_uint_t ngx_http_helix_field_names(const char **names, ngx_uint_t query);
+
+/*
+ * Parameters: add() one that was given, first those of the configuration that
+ * are final, then those of the client, then defaults; read_params() when the
+ * kind is known.  Results as those of read_job(), and of field_json().
+ */
+ngx_int_t ngx_http_helix_param_add(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, const ngx_http_helix_param_t *param);
+ngx_int_t ngx_http_helix_params_json(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, helix_json_t *json);
+ngx_int_t ngx_http_helix_read_params(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+
+/* Can it be the name of a parameter? */
+ngx_uint_t ngx_http_helix_param_name(ngx_str_t *name);
 
 /* The field that helix_job may set; NULL or what is expected of its value,
    for config time.  A budget there is a time, or milliseconds. */
@@ -319,6 +408,10 @@ ngx_int_t ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow);
 ngx_int_t ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *code, const char *title, const char *detail);
 
+/* The member "explain", where it was asked for. */
+void ngx_http_helix_add_explain(ngx_http_request_t *r,
+    helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx);
+
 /* The headers of an answer to a job. */
 ngx_int_t ngx_http_helix_job_headers(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
@@ -343,8 +436,18 @@ ngx_int_t ngx_http_helix_init(ngx_conf_t *cf);
 
 char *ngx_http_helix_duplicate(ngx_conf_t *cf, ngx_str_t *text);
 
-/* Config time: kinds, ngx_http_helix_kind_conf.c. */
+/* Config time: where kinds come from, ngx_http_helix_kernel_conf.c. */
 void ngx_http_helix_init_kinds(ngx_http_helix_main_conf_t *hmcf);
+char *ngx_http_helix_kernel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* In a worker, before its event loop. */
+void ngx_http_helix_kernel_start(ngx_cycle_t *cycle,
+    ngx_http_helix_main_conf_t *hmcf);
+
+/* Config time: kinds, ngx_http_helix_kind_conf.c.  add(): there is room. */
+ngx_http_helix_kind_t *ngx_http_helix_kind_add(
+    ngx_http_helix_main_conf_t *hmcf, ngx_str_t *name,
+    const helix_kind_t *source);
 char *ngx_http_helix_kind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_helix_check_kinds(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf);

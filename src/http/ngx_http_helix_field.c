@@ -17,8 +17,9 @@ typedef struct {
 static ngx_int_t ngx_http_helix_field_number(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_http_helix_field_t field, const char *text,
     size_t len);
-static ngx_int_t ngx_http_helix_field_scaling(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx, const char *text, size_t len);
+static ngx_int_t ngx_http_helix_field_share(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_http_helix_field_t field, const char *text,
+    size_t len);
 static ngx_int_t ngx_http_helix_field_input(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, const char *text, size_t len);
 static ngx_int_t ngx_http_helix_field_inputs(ngx_http_request_t *r,
@@ -54,6 +55,12 @@ static const ngx_http_helix_field_info_t
 
     { "latency_budget_ms", "budget_ms", 1, 0,
       "milliseconds from 1 to 86400000" },
+
+    { "min_quality", "min_quality", 1, 0,
+      "a number from 0 to 1" },
+
+    { "params", "params", 1, 0,
+      "an object; a form and a query string name each parameter" },
 
     { "strategy", "strategy", 0, 0,
       "inline, spawn, cpu_pool, batch or drop" },
@@ -95,8 +102,18 @@ ngx_http_helix_field_find(ngx_str_t *name, ngx_uint_t query)
 const char *
 ngx_http_helix_field_nearest(ngx_str_t *name, ngx_uint_t query)
 {
+    const char  *names[2 * NGX_HTTP_HELIX_FIELDS + 1];
+
+    names[ngx_http_helix_field_names(names, query)] = NULL;
+
+    return helix_nearest((char *) name->data, name->len, names);
+}
+
+
+ngx_uint_t
+ngx_http_helix_field_names(const char **names, ngx_uint_t query)
+{
     ngx_uint_t                          i, n;
-    const char                         *names[2 * NGX_HTTP_HELIX_FIELDS + 1];
     const ngx_http_helix_field_info_t  *info;
 
     n = 0;
@@ -110,9 +127,7 @@ ngx_http_helix_field_nearest(ngx_str_t *name, ngx_uint_t query)
         }
     }
 
-    names[n] = NULL;
-
-    return helix_nearest((char *) name->data, name->len, names);
+    return n;
 }
 
 
@@ -155,7 +170,12 @@ ngx_http_helix_field_check(ngx_http_helix_field_t field, ngx_str_t *value)
 
     switch (field) {
 
+    case NGX_HTTP_HELIX_PARAMS:
+        ok = 1;
+        break;
+
     case NGX_HTTP_HELIX_SCALING:
+    case NGX_HTTP_HELIX_MIN_QUALITY:
         ok = (helix_number_double((char *) value->data, value->len, &scaling)
               == HELIX_NUMBER_OK && scaling >= 0 && scaling <= 1);
         break;
@@ -257,7 +277,11 @@ ngx_http_helix_field_text(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         return ngx_http_helix_field_number(r, ctx, field, text, value->len);
 
     case NGX_HTTP_HELIX_SCALING:
-        return ngx_http_helix_field_scaling(r, ctx, text, value->len);
+    case NGX_HTTP_HELIX_MIN_QUALITY:
+        return ngx_http_helix_field_share(r, ctx, field, text, value->len);
+
+    case NGX_HTTP_HELIX_PARAMS:
+        return ngx_http_helix_field_bad(r, ctx, field, text, value->len);
 
     case NGX_HTTP_HELIX_INPUTS:
         return ngx_http_helix_field_inputs(r, ctx, value);
@@ -283,6 +307,10 @@ ngx_http_helix_field_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         return ngx_http_helix_field_inputs_json(r, ctx, json, token);
     }
 
+    if (field == NGX_HTTP_HELIX_PARAMS && token->type == HELIX_JSON_OBJECT) {
+        return ngx_http_helix_params_json(r, ctx, json);
+    }
+
     value.data = (u_char *) token->start;
     value.len = token->len;
 
@@ -298,9 +326,10 @@ ngx_http_helix_field_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
     /* a 64-bit integer may be quoted: JavaScript has no other way */
 
-    if (field == NGX_HTTP_HELIX_INPUTS
+    if (field == NGX_HTTP_HELIX_INPUTS || field == NGX_HTTP_HELIX_PARAMS
         || (field == NGX_HTTP_HELIX_KIND && token->type != HELIX_JSON_STRING)
-        || (field == NGX_HTTP_HELIX_SCALING
+        || ((field == NGX_HTTP_HELIX_SCALING
+             || field == NGX_HTTP_HELIX_MIN_QUALITY)
             && token->type != HELIX_JSON_NUMBER)
         || (token->type != HELIX_JSON_STRING
             && token->type != HELIX_JSON_NUMBER))
@@ -352,20 +381,25 @@ ngx_http_helix_field_number(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
 
 static ngx_int_t
-ngx_http_helix_field_scaling(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    const char *text, size_t len)
+ngx_http_helix_field_share(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_field_t field, const char *text, size_t len)
 {
     double  value;
 
     if (helix_number_double(text, len, &value) != HELIX_NUMBER_OK
         || !(value >= 0 && value <= 1))
     {
-        return ngx_http_helix_field_bad(r, ctx, NGX_HTTP_HELIX_SCALING, text,
-                                        len);
+        return ngx_http_helix_field_bad(r, ctx, field, text, len);
     }
 
-    ctx->scaling = value;
-    ctx->set |= 1 << NGX_HTTP_HELIX_SCALING;
+    if (field == NGX_HTTP_HELIX_SCALING) {
+        ctx->scaling = value;
+
+    } else {
+        ctx->min_quality = value;
+    }
+
+    ctx->set |= 1 << field;
 
     return NGX_OK;
 }

@@ -2,15 +2,21 @@
 #include "ngx_http_helix.h"
 
 
+/* of the state of a job */
+#define NGX_HTTP_HELIX_ALIGN  64
+
+
 static void ngx_http_helix_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_run(ngx_http_request_t *r);
-static void ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args);
-static void ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
+static void ngx_http_helix_not_run(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_main_conf_t *hmcf);
+static void ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args);
 static ngx_uint_t ngx_http_helix_dry_run(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_log_reject(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
+static void ngx_http_helix_approximated(ngx_http_helix_ctx_t *ctx,
+    ngx_uint_t truncated, double quality);
 static ngx_int_t ngx_http_helix_inline(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_defer(ngx_http_request_t *r,
@@ -19,7 +25,6 @@ static ngx_int_t ngx_http_helix_drop(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, helix_reason_t reason);
 static void ngx_http_helix_watch(ngx_http_request_t *r);
 static void ngx_http_helix_cleanup(void *data);
-static void ngx_http_helix_done(ngx_helix_job_t *job);
 
 
 ngx_int_t
@@ -86,11 +91,8 @@ ngx_http_helix_run(ngx_http_request_t *r)
 #endif
 
     if (ngx_helix_exec_slot(hmcf->exec) == NULL) {
-        ctx->decided = 1;
-        ctx->decision.strategy = HELIX_DROP;
+        ngx_http_helix_not_run(ctx, hmcf);
         ctx->decision.reason = HELIX_NO_SLOT;
-        ctx->spec.strategy = HELIX_DROP;
-        ctx->policy = ngx_http_helix_policy_name(hmcf);
         ctx->result = NGX_HTTP_HELIX_REJECTED;
         return ngx_http_helix_send_reject(r, ctx);
     }
@@ -107,6 +109,17 @@ ngx_http_helix_run(ngx_http_request_t *r)
                                 ctx->invalid);
         ctx->result = NGX_HTTP_HELIX_INVALID;
         return ngx_http_helix_send_problem(r, ctx);
+    }
+
+    if (ctx->kind->down) {
+        ngx_http_helix_not_run(ctx, hmcf);
+        return ngx_http_helix_drop(r, ctx, HELIX_KERNEL);
+    }
+
+    rc = ngx_http_helix_share(r, ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     ngx_http_helix_decide(r, ctx, 0);
@@ -127,6 +140,17 @@ ngx_http_helix_run(ngx_http_request_t *r)
     default: /* HELIX_SPAWN, HELIX_CPU_POOL, HELIX_BATCH */
         return ngx_http_helix_defer(r, ctx);
     }
+}
+
+
+static void
+ngx_http_helix_not_run(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf)
+{
+    ctx->decided = 1;
+    ctx->decision.strategy = HELIX_DROP;
+    ctx->spec.strategy = HELIX_DROP;
+    ctx->policy = ngx_http_helix_policy_name(hmcf);
 }
 
 
@@ -160,8 +184,8 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ngx_http_helix_args(ctx, &args);
 
     if (kind->kind->plan(kind->instance, &args, &ctx->plan) != HELIX_DONE) {
-        return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD, NULL, "%s",
-                                      ctx->plan.error);
+        return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD,
+                                      ctx->plan.field, "%s", ctx->plan.error);
     }
 
     if (ctx->plan.work > kind->max_cost) {
@@ -177,6 +201,9 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->spec.kind = kind->kind;
     ctx->spec.kind_index = kind->index;
     ctx->spec.memory = ctx->plan.memory;
+    ctx->spec.extra = ctx->plan.extra;
+    ctx->spec.quality = 1;
+    ctx->spec.min_quality = ctx->min_quality;
     ctx->spec.work = ctx->plan.work;
     ctx->spec.budget = ctx->budget * 1000000;
     ctx->spec.timeout = hlcf->timeout;
@@ -189,114 +216,75 @@ static void
 ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args)
 {
     args->size = sizeof(helix_args_t);
-    args->inputs = ctx->inputs.elts;
     args->ninputs = ctx->inputs.nelts;
+    args->inputs = ctx->inputs.elts;
     args->id = ctx->id;
     args->cost = ctx->cost;
-}
-
-
-void
-ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    ngx_uint_t explain)
-{
-    ngx_uint_t                   pinned;
-    ngx_helix_zone_t            *zone;
-    ngx_http_helix_main_conf_t  *hmcf;
-
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
-    zone = ngx_helix_exec_zone(hmcf->exec);
-
-    ctx->decided = 1;
-    ctx->pressure = ngx_helix_exec_pressure(hmcf->exec);
-    ctx->busy = ngx_helix_tokens_busy(zone);
-
-    pinned = ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY);
-
-    if (hmcf->settings.predictive) {
-        ngx_helix_exec_decide(hmcf->exec, &ctx->spec, (float) ctx->scaling,
-                              ctx->kind->batch && hmcf->settings.batching,
-                              explain || pinned, &ctx->verdict);
-
-        ctx->decision = ctx->verdict.decision;
-        ctx->policy = "predictive";
-
-    } else if (!pinned) {
-        ngx_http_helix_threshold(ctx, hmcf);
-    }
-
-    if (pinned) {
-        ctx->decision.strategy = ctx->strategy;
-        ctx->decision.reason = HELIX_PINNED;
-        ctx->policy = "pinned";
-        ctx->spec.forced = 1;
-    }
-
-    ctx->spec.strategy = ctx->decision.strategy;
-
-    ngx_log_debug8(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "helix: route job_id=%uL kind=%V cost=%uL scaling=%.2f "
-                   "latency_budget_ms=%uL strategy=%s reason=%s cpu_busy=%ui",
-                   ctx->id, &ctx->kind->name, ctx->cost,
-                   ctx->scaling, ctx->budget,
-                   helix_strategy_names[ctx->decision.strategy],
-                   helix_reason_names[ctx->decision.reason], ctx->busy);
-}
-
-
-static void
-ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
-    ngx_http_helix_main_conf_t *hmcf)
-{
-    helix_policy_job_t  job;
-
-    ctx->threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
-                                            hmcf->settings.spawn_threshold);
-
-    ctx->policy = (ctx->threshold == hmcf->settings.spawn_threshold)
-                  ? "threshold" : "adapted";
-
-    job.cost = ctx->cost;
-    job.scaling = (float) ctx->scaling;
-    job.batchable = ctx->kind->batch && hmcf->settings.batching;
-
-    ctx->decision = helix_threshold_decide(&hmcf->settings, ctx->threshold,
-                                           ctx->busy, &job);
-}
-
-
-const char *
-ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf)
-{
-    return hmcf->settings.predictive ? "predictive" : "threshold";
+    args->values = ctx->values;
+    args->body = ctx->body.data;
+    args->body_len = ctx->body.len;
+    args->body_type = ctx->body_type;
+    args->level = ctx->level;
 }
 
 
 static ngx_int_t
 ngx_http_helix_inline(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    void                        *state;
+    u_char                      *state;
+    double                       quality;
+    ngx_int_t                    rc;
     helix_args_t                 args;
     ngx_helix_end_t              end;
     ngx_http_helix_main_conf_t  *hmcf;
 
-    state = ngx_pmemalign(r->pool, ctx->plan.memory, 64);
+    state = ngx_pnalloc(r->pool, ctx->plan.memory + NGX_HTTP_HELIX_ALIGN - 1);
     if (state == NULL) {
         return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
     }
+
+    state = ngx_align_ptr(state, NGX_HTTP_HELIX_ALIGN);
 
     ngx_http_helix_args(ctx, &args);
     ctx->spec.kind->start(ctx->kind->instance, state, &args);
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
 
-    end = ngx_helix_exec_inline(hmcf->exec, &ctx->spec, state, &ctx->times);
+    end = ngx_helix_exec_inline(hmcf->exec, &ctx->spec, state, &ctx->times,
+                                &quality);
 
-    if (end != NGX_HELIX_COMPLETED) {
-        return ngx_http_helix_send_end(r, ctx, end);
+    if (end == NGX_HELIX_COMPLETED) {
+        ngx_http_helix_approximated(ctx, quality > 0, quality);
+        rc = ngx_http_helix_send_result(r, ctx, state);
+
+    } else {
+        rc = ngx_http_helix_send_end(r, ctx, end);
     }
 
-    return ngx_http_helix_send_result(r, ctx, state);
+    if (ctx->spec.kind->clear) {
+        ctx->spec.kind->clear(state);
+    }
+
+    return rc;
+}
+
+
+/* Says so in the answer, if it is not the full one. */
+
+static void
+ngx_http_helix_approximated(ngx_http_helix_ctx_t *ctx, ngx_uint_t truncated,
+    double quality)
+{
+    ctx->truncated = truncated;
+
+    if (truncated) {
+        ctx->level_name = NGX_HTTP_HELIX_TRUNCATED;
+        ctx->quality = quality;
+
+    } else if (ctx->spec.level) {
+        ctx->level_name = ctx->spec.kind->levels[ctx->spec.level - 1];
+        ctx->quality = ctx->spec.quality;
+    }
 }
 
 
@@ -316,6 +304,8 @@ ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     if (cln == NULL) {
         return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
     }
+
+    (void) ngx_http_helix_identity(r, ctx);
 
     if (ngx_helix_exec_admit(exec, ctx->spec.strategy) != NGX_OK) {
         return ngx_http_helix_drop(r, ctx, HELIX_QUEUE_FULL);
@@ -338,15 +328,23 @@ ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         ngx_http_helix_log_reject(r, ctx);
     }
 
-    ctx->job = job;
     ctx->cleanup = cln;
-
-    cln->handler = ngx_http_helix_cleanup;
-    cln->data = ctx;
-
-    ngx_http_helix_watch(r);
+    ngx_http_helix_attach(r, ctx, job);
 
     return NGX_DONE;
+}
+
+
+void
+ngx_http_helix_attach(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_helix_job_t *job)
+{
+    ctx->job = job;
+
+    ctx->cleanup->handler = ngx_http_helix_cleanup;
+    ctx->cleanup->data = ctx;
+
+    ngx_http_helix_watch(r);
 }
 
 
@@ -380,7 +378,7 @@ ngx_http_helix_cleanup(void *data)
 }
 
 
-static void
+void
 ngx_http_helix_done(ngx_helix_job_t *job)
 {
     ngx_int_t              rc;
@@ -404,6 +402,10 @@ ngx_http_helix_done(ngx_helix_job_t *job)
     }
 
     if (job->end == NGX_HELIX_COMPLETED) {
+        ctx->spec.level = job->spec.level;
+        ctx->spec.quality = job->quality;
+        ngx_http_helix_approximated(ctx, job->truncated, job->quality);
+
         rc = ngx_http_helix_send_result(r, ctx, job->state);
 
     } else {

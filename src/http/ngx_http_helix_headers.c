@@ -2,6 +2,8 @@
 #include "ngx_http_helix.h"
 
 
+static ngx_int_t ngx_http_helix_level_headers(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_server_timing(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 
@@ -55,6 +57,10 @@ ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    if (ctx->level_name && ngx_http_helix_level_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (hlcf->headers == NGX_HTTP_HELIX_HEADERS_TIMING) {
 
         if (ngx_http_helix_server_timing(r, ctx) != NGX_OK) {
@@ -69,6 +75,29 @@ ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
     return ngx_http_helix_add_header(r, "X-Helix-Reason", (u_char *) reason,
                                      ngx_strlen(reason));
+}
+
+
+static ngx_int_t
+ngx_http_helix_level_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+{
+    char  *p;
+
+    p = ngx_pnalloc(r->pool, 32);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_helix_add_header(r, "X-Helix-Level",
+                                  (u_char *) ctx->level_name,
+                                  ngx_strlen(ctx->level_name))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_helix_add_header(r, "X-Helix-Quality", (u_char *) p,
+                                     helix_number_print(ctx->quality, p));
 }
 
 

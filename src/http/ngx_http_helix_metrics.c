@@ -63,6 +63,15 @@ const ngx_http_helix_metric_t  ngx_http_helix_metrics[] = {
       ngx_http_helix_books(late), 0,
       "Completed jobs that took longer than their latency budget." },
 
+    { "approximated", NGX_HTTP_HELIX_TOTAL|NGX_HTTP_HELIX_BY_KIND
+                      |NGX_HTTP_HELIX_BY_LEVEL,
+      ngx_http_helix_books(approximated), 0,
+      "Completed jobs that were answered with less than the full answer." },
+
+    { "coalesced", NGX_HTTP_HELIX_TOTAL|NGX_HTTP_HELIX_BY_KIND,
+      ngx_http_helix_books(coalesced), 0,
+      "Admitted jobs that waited for the same job of another request." },
+
     { NULL, 0, 0, 0, NULL }
 };
 
@@ -121,6 +130,14 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
     { "pool", "busy_limit", "helix_pool_busy_limit_slots", NULL, 0, 0,
       ngx_http_helix_snapshot(busy_limit),
       "Busy slots from which jobs are batched or dropped; 0: never." },
+
+    { "pool", "memory_bytes", "helix_memory_bytes", NULL, 0, 0,
+      ngx_http_helix_snapshot(memory),
+      "Memory of admitted jobs, host-wide." },
+
+    { "pool", "memory_limit_bytes", "helix_memory_limit_bytes", NULL, 0, 0,
+      ngx_http_helix_snapshot(memory_limit),
+      "Memory that admitted jobs may have, host-wide." },
 
     { "thresholds", "inline", "helix_threshold_cost",
       "threshold=\"inline\"", 0, 0,
@@ -227,6 +244,8 @@ ngx_http_helix_books_total(ngx_helix_counts_t *counts,
         books->admitted += part.admitted;
         books->in_flight += part.in_flight;
         books->late += part.late;
+        books->approximated += part.approximated;
+        books->coalesced += part.coalesced;
 
         for (e = 0; e < NGX_HELIX_ENDS; e++) {
             books->ended[e] += part.ended[e];
@@ -239,7 +258,7 @@ void
 ngx_http_helix_books_kind(ngx_helix_counts_t *counts, ngx_uint_t kind,
     ngx_http_helix_books_t *books)
 {
-    ngx_uint_t                lane;
+    ngx_uint_t                lane, level;
     ngx_helix_kind_counts_t  *kc;
 
     ngx_memzero(books, sizeof(ngx_http_helix_books_t));
@@ -248,6 +267,11 @@ ngx_http_helix_books_kind(ngx_helix_counts_t *counts, ngx_uint_t kind,
 
     books->invalid = kc->invalid;
     books->dropped = kc->dropped;
+    books->coalesced = kc->coalesced;
+
+    for (level = 0; level < NGX_HELIX_LEVELS; level++) {
+        books->approximated += kc->approximated[level];
+    }
 
     for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
         ngx_http_helix_books_add(books, &kc->lanes[lane]);
@@ -284,6 +308,36 @@ ngx_http_helix_books_add(ngx_http_helix_books_t *books,
     for (e = 0; e < NGX_HELIX_ENDS; e++) {
         books->ended[e] += lane->ended[e];
     }
+}
+
+
+const char *
+ngx_http_helix_level_name(ngx_http_helix_main_conf_t *hmcf, ngx_uint_t kind,
+    ngx_uint_t level)
+{
+    ngx_uint_t           i, n;
+    const helix_kind_t  *source;
+
+    for (i = 0; i < hmcf->nkinds; i++) {
+
+        source = hmcf->kinds[i].kind;
+
+        if (hmcf->kinds[i].index != kind) {
+            continue;
+        }
+
+        if (level == 0) {
+            return source->quality ? NGX_HTTP_HELIX_TRUNCATED : NULL;
+        }
+
+        for (n = 0; source->levels && source->levels[n]; n++) {
+            if (n == level - 1) {
+                return source->levels[n];
+            }
+        }
+    }
+
+    return NULL;
 }
 
 

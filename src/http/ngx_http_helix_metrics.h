@@ -15,6 +15,8 @@
 #define NGX_HTTP_HELIX_BY_KIND    0x2
 #define NGX_HTTP_HELIX_BY_LANE    0x4
 
+#define NGX_HTTP_HELIX_BY_LEVEL   0x8   /* of each kind, in Prometheus */
+
 #define NGX_HTTP_HELIX_ALL        (NGX_HTTP_HELIX_TOTAL                       \
                                    |NGX_HTTP_HELIX_BY_KIND                    \
                                    |NGX_HTTP_HELIX_BY_LANE)
@@ -30,6 +32,8 @@ typedef struct {
     uint64_t      ended[NGX_HELIX_ENDS];
     uint64_t      in_flight;
     uint64_t      late;
+    uint64_t      approximated;
+    uint64_t      coalesced;
 } ngx_http_helix_books_t;
 
 
@@ -74,6 +78,8 @@ typedef struct {
     uint64_t                     inline_threshold;
     uint64_t                     spawn_threshold;    /* as adapted */
     uint64_t                     spawn_configured;
+    uint64_t                     memory;             /* bytes of jobs */
+    uint64_t                     memory_limit;
     double                       pressure;
     helix_pressure_t             averages;
     ngx_helix_insight_t          insight;
@@ -103,6 +109,10 @@ uint64_t ngx_http_helix_scalar_u64(const ngx_http_helix_scalar_t *scalar,
     const ngx_http_helix_snapshot_t *s);
 double ngx_http_helix_scalar_ratio(const ngx_http_helix_scalar_t *scalar,
     const ngx_http_helix_snapshot_t *s);
+
+/* The name of a level of a kind, both as the zone counts them; NULL: none. */
+const char *ngx_http_helix_level_name(ngx_http_helix_main_conf_t *hmcf,
+    ngx_uint_t kind, ngx_uint_t level);
 
 /* ok, busy, shedding or draining. */
 const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);

@@ -28,6 +28,8 @@ static void ngx_http_helix_sample(ngx_http_helix_exposition_t *e,
     const char *name, const char *label, const char *value, uint64_t n);
 static void ngx_http_helix_expose_scalars(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_books(ngx_http_helix_exposition_t *e);
+static void ngx_http_helix_expose_levels(ngx_http_helix_exposition_t *e,
+    const char *name);
 static void ngx_http_helix_expose_causes(ngx_http_helix_exposition_t *e,
     const char *name, const char *label, const char *const *names,
     const uint64_t *values, const char *help);
@@ -225,6 +227,11 @@ ngx_http_helix_expose_books(ngx_http_helix_exposition_t *e)
                               metric->gauge ? "gauge" : "counter",
                               metric->help);
 
+        if (metric->scopes & NGX_HTTP_HELIX_BY_LEVEL) {
+            ngx_http_helix_expose_levels(e, (char *) name);
+            continue;
+        }
+
         n = by_lane ? NGX_HELIX_LANES : ngx_helix_zone_kinds(e->s->zone);
 
         for (i = 0; i < n; i++) {
@@ -248,6 +255,29 @@ ngx_http_helix_expose_books(ngx_http_helix_exposition_t *e)
                                       &books);
             ngx_http_helix_sample(e, (char *) name, "kind", "unknown",
                                   ngx_http_helix_metric_value(metric, &books));
+        }
+    }
+}
+
+
+static void
+ngx_http_helix_expose_levels(ngx_http_helix_exposition_t *e, const char *name)
+{
+    ngx_uint_t   kind, level;
+    const char  *text;
+
+    for (kind = 0; kind < ngx_helix_zone_kinds(e->s->zone); kind++) {
+        for (level = 0; level < NGX_HELIX_LEVELS; level++) {
+
+            text = ngx_http_helix_level_name(e->s->hmcf, kind, level);
+
+            if (text) {
+                e->pos = ngx_slprintf(e->pos, e->last,
+                         "%s{zone=\"%V\",kind=\"%s\",level=\"%s\"} %uL\n",
+                         name, &e->zone,
+                         ngx_helix_zone_kind_name(e->s->zone, kind), text,
+                         e->s->counts.kinds[kind].approximated[level]);
+            }
         }
     }
 }

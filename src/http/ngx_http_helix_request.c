@@ -4,16 +4,6 @@
 
 /* Room for everything but the elements of "inputs". */
 #define NGX_HTTP_HELIX_TOKENS       512
-#define NGX_HTTP_HELIX_BODY         65536
-#define NGX_HTTP_HELIX_INPUT_LEN    24
-
-
-typedef enum {
-    NGX_HTTP_HELIX_BODY_NONE = 0,
-    NGX_HTTP_HELIX_BODY_JSON,
-    NGX_HTTP_HELIX_BODY_FORM,
-    NGX_HTTP_HELIX_BODY_OTHER
-} ngx_http_helix_body_type_t;
 
 
 static ngx_int_t ngx_http_helix_read_conf(ngx_http_request_t *r,
@@ -22,13 +12,6 @@ static ngx_int_t ngx_http_helix_read_kind(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_read_body(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
-static ngx_int_t ngx_http_helix_body_text(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx, ngx_str_t *text);
-static ngx_int_t ngx_http_helix_body_copy(ngx_http_request_t *r,
-    ngx_str_t *text);
-static ngx_http_helix_body_type_t ngx_http_helix_body_type(
-    ngx_http_request_t *r, ngx_str_t *text);
-static ngx_uint_t ngx_http_helix_type_is(ngx_str_t *type, ngx_str_t *name);
 static ngx_int_t ngx_http_helix_read_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_str_t *text);
 static ngx_int_t ngx_http_helix_json_error(ngx_http_request_t *r,
@@ -69,8 +52,22 @@ ngx_http_helix_read_job(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         rc = ngx_http_helix_read_conf(r, ctx, 0);
     }
 
+    if (rc == NGX_OK && ctx->params
+        && !(ctx->set & (1 << NGX_HTTP_HELIX_KIND)))
+    {
+        rc = ngx_http_helix_read_params(r, ctx);
+    }
+
     if (rc == NGX_OK) {
         rc = ngx_http_helix_read_kind(r, ctx);
+    }
+
+    if (rc == NGX_OK && ctx->body_type) {
+        rc = ngx_http_helix_body_check(r, ctx);
+    }
+
+    if (rc == NGX_OK && (ctx->params || ctx->kind->kind->params)) {
+        rc = ngx_http_helix_read_params(r, ctx);
     }
 
     return rc;
@@ -84,10 +81,12 @@ static ngx_int_t
 ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ngx_uint_t final)
 {
+    double                       quality;
     uint64_t                     budget;
     ngx_int_t                    rc;
     ngx_str_t                    value;
     ngx_uint_t                   i, bit;
+    ngx_http_helix_param_t       param;
     ngx_http_helix_loc_conf_t   *hlcf;
     ngx_http_helix_job_value_t  *jv;
 
@@ -122,7 +121,9 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         bit = 1 << jv[i].field;
 
         if ((ctx->set & bit)
-            && (jv[i].field != NGX_HTTP_HELIX_BUDGET || (ctx->locked & bit)))
+            && ((jv[i].field != NGX_HTTP_HELIX_BUDGET
+                 && jv[i].field != NGX_HTTP_HELIX_MIN_QUALITY)
+                || (ctx->locked & bit)))
         {
             continue;
         }
@@ -146,7 +147,22 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
             continue;
         }
 
-        rc = ngx_http_helix_field_text(r, ctx, jv[i].field, &value);
+        if (jv[i].field == NGX_HTTP_HELIX_PARAMS) {
+            ngx_memzero(&param, sizeof(ngx_http_helix_param_t));
+
+            param.name = jv[i].param;
+            param.value = value;
+            param.origin = final ? NGX_HTTP_HELIX_FINAL
+                                 : NGX_HTTP_HELIX_DEFAULT;
+
+            rc = ngx_http_helix_param_add(r, ctx, &param);
+
+        } else {
+            quality = ctx->min_quality;
+            rc = ngx_http_helix_field_text(r, ctx, jv[i].field, &value);
+            ctx->min_quality = ngx_max(ctx->min_quality, quality);
+        }
+
         if (rc != NGX_OK) {
             return rc;
         }
@@ -204,6 +220,8 @@ ngx_http_helix_read_kind(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         ctx->scaling = kind->scaling;
     }
 
+    ctx->min_quality = ngx_max(ctx->min_quality, kind->min_quality);
+
     /* a client may only shorten what the configuration gives */
 
     if (kind->budget && (ctx->budget == 0 || ctx->budget > kind->budget)) {
@@ -217,10 +235,13 @@ ngx_http_helix_read_kind(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 static ngx_int_t
 ngx_http_helix_read_body(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-    ngx_str_t  text;
+    ngx_int_t   rc;
+    ngx_str_t   text;
+    ngx_uint_t  other;
 
-    rc = ngx_http_helix_body_text(r, ctx, &text);
+    other = ngx_http_helix_body_accepted(r);
+
+    rc = ngx_http_helix_body_text(r, ctx, other, &text);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -237,152 +258,11 @@ ngx_http_helix_read_body(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         return ngx_http_helix_read_pairs(r, ctx, &text, 0);
 
     default: /* NGX_HTTP_HELIX_BODY_OTHER */
-        ctx->problem.value = r->headers_in.content_type->value;
-        ctx->problem.expected = "application/json or "
-                                "application/x-www-form-urlencoded";
-        return ngx_http_helix_problem(r, ctx, NGX_HELIX_MEDIA_TYPE, NULL,
-                                      "a job is JSON or a form");
+        ctx->body = text;
+        ctx->body_type = "";
+
+        return other ? NGX_OK : ngx_http_helix_body_refuse(r, ctx);
     }
-}
-
-
-/* The body in one piece, wherever nginx has put it. */
-
-static ngx_int_t
-ngx_http_helix_body_text(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    ngx_str_t *text)
-{
-    off_t                        size, limit;
-    ngx_buf_t                   *b;
-    ngx_chain_t                 *cl;
-    ngx_http_helix_main_conf_t  *hmcf;
-
-    ngx_str_null(text);
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    size = 0;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
-
-    limit = NGX_HTTP_HELIX_BODY
-            + (off_t) hmcf->max_inputs * NGX_HTTP_HELIX_INPUT_LEN;
-
-    if (size > limit) {
-        ctx->problem.limit = limit;
-        return ngx_http_helix_problem(r, ctx, NGX_HELIX_TOO_LARGE, NULL,
-                                      "the body has %O bytes, %O are enough "
-                                      "for every job that \"max_inputs\" "
-                                      "allows", size, limit);
-    }
-
-    text->len = (size_t) size;
-
-    b = r->request_body->bufs->buf;
-
-    if (r->request_body->bufs->next == NULL && ngx_buf_in_memory(b)) {
-        text->data = b->pos;
-        return NGX_OK;
-    }
-
-    return ngx_http_helix_body_copy(r, text);
-}
-
-
-static ngx_int_t
-ngx_http_helix_body_copy(ngx_http_request_t *r, ngx_str_t *text)
-{
-    u_char       *p;
-    size_t        size;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    text->data = ngx_pnalloc(r->pool, text->len);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = text->data;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
-        size = (size_t) ngx_buf_size(b);
-
-        /* the end of a body may be a buffer without anything in it */
-
-        if (size == 0) {
-            continue;
-        }
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, size);
-            continue;
-        }
-
-        n = ngx_read_file(b->file, p, size, b->file_pos);
-
-        if (n != (ssize_t) size) {
-            return NGX_ERROR;
-        }
-
-        p += n;
-    }
-
-    return NGX_OK;
-}
-
-
-/* curl -d says "form" whatever it sends, so an opening brace decides. */
-
-static ngx_http_helix_body_type_t
-ngx_http_helix_body_type(ngx_http_request_t *r, ngx_str_t *text)
-{
-    size_t      i;
-    ngx_str_t  *type;
-
-    static ngx_str_t  json = ngx_string("application/json");
-    static ngx_str_t  form = ngx_string("application/x-www-form-urlencoded");
-
-    if (text->len == 0) {
-        return NGX_HTTP_HELIX_BODY_NONE;
-    }
-
-    type = r->headers_in.content_type ? &r->headers_in.content_type->value
-                                      : &form;
-
-    if (ngx_http_helix_type_is(type, &json)) {
-        return NGX_HTTP_HELIX_BODY_JSON;
-    }
-
-    if (!ngx_http_helix_type_is(type, &form)) {
-        return NGX_HTTP_HELIX_BODY_OTHER;
-    }
-
-    for (i = 0; i < text->len && ngx_strchr(" \t\r\n", text->data[i]); i++) {
-        /* void */
-    }
-
-    return (i < text->len && text->data[i] == '{') ? NGX_HTTP_HELIX_BODY_JSON
-                                                   : NGX_HTTP_HELIX_BODY_FORM;
-}
-
-
-/* With parameters or without. */
-
-static ngx_uint_t
-ngx_http_helix_type_is(ngx_str_t *type, ngx_str_t *name)
-{
-    return type->len >= name->len
-           && ngx_strncasecmp(type->data, name->data, name->len) == 0
-           && (type->len == name->len || type->data[name->len] == ';'
-               || type->data[name->len] == ' ');
 }
 
 
@@ -404,7 +284,8 @@ ngx_http_helix_read_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ctx->problem.json = *text;
 
     helix_json_init(&json, (char *) text->data, text->len,
-                    NGX_HTTP_HELIX_TOKENS + hmcf->max_inputs);
+                    NGX_HTTP_HELIX_TOKENS + hmcf->max_inputs
+                    + hmcf->max_params / 2);
 
     if (helix_json_next(&json, &token) != HELIX_JSON_OBJECT) {
         if (json.error == NULL) {
@@ -477,6 +358,7 @@ ngx_http_helix_read_pairs(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ngx_int_t                rc;
     ngx_str_t                name, value;
     ngx_http_helix_field_t   field;
+    ngx_http_helix_param_t   param;
 
     last = text->data + text->len;
 
@@ -517,6 +399,22 @@ ngx_http_helix_read_pairs(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         }
 
         if (query && ngx_http_helix_conf_arg(r, &name)) {
+            continue;
+        }
+
+        if (ngx_http_helix_field_find(&name, query) == NGX_HTTP_HELIX_FIELDS
+            && ngx_http_helix_param_name(&name))
+        {
+            ngx_memzero(&param, sizeof(ngx_http_helix_param_t));
+
+            param.name = name;
+            param.value = value;
+
+            rc = ngx_http_helix_param_add(r, ctx, &param);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
             continue;
         }
 

@@ -9,8 +9,6 @@
 
 #define NGX_HTTP_HELIX_PROBLEM_LEN   4096
 #define NGX_HTTP_HELIX_VALUE_LEN     64
-#define NGX_HTTP_HELIX_RESULT_LEN    512
-#define NGX_HTTP_HELIX_RESULT_MAX    (16 * 1024 * 1024)
 
 
 typedef struct {
@@ -19,18 +17,6 @@ typedef struct {
 } ngx_http_helix_invalid_info_t;
 
 
-typedef struct {
-    helix_output_t        output;
-    helix_json_writer_t  *json;
-} ngx_http_helix_output_t;
-
-
-static void ngx_http_helix_add_explain(ngx_http_request_t *r,
-    helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx);
-static void ngx_http_helix_output_u64(helix_output_t *out, uint64_t value);
-static void ngx_http_helix_output_f64(helix_output_t *out, double value);
-static void ngx_http_helix_write_result(ngx_http_request_t *r,
-    helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx, const void *state);
 static void ngx_http_helix_write_text(helix_json_writer_t *json,
     const char *key, u_char *data, size_t len);
 static void ngx_http_helix_write_kinds(ngx_http_request_t *r,
@@ -88,105 +74,7 @@ ngx_http_helix_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 }
 
 
-ngx_int_t
-ngx_http_helix_send_result(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    const void *state)
-{
-    size_t                size;
-    u_char               *p;
-    helix_json_writer_t   json;
-
-    if (ctx->result == NGX_HTTP_HELIX_NONE) {
-        ctx->result = NGX_HTTP_HELIX_COMPLETED;
-    }
-
-    /* a kind writes its answer into what it is given: once more, into twice
-       the room, is cheaper than a list of buffers for the few large ones */
-
-    for (size = NGX_HTTP_HELIX_RESULT_LEN;
-         size <= NGX_HTTP_HELIX_RESULT_MAX;
-         size *= 4)
-    {
-        p = ngx_pnalloc(r->pool, size);
-        if (p == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        helix_json_writer_init(&json, (char *) p, size - 1);
-
-        ngx_http_helix_write_result(r, &json, ctx, state);
-
-        if (!json.overflow) {
-            *json.pos++ = '\n';
-
-            if (ngx_http_helix_job_headers(r, ctx) != NGX_OK) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
-            }
-
-            return ngx_http_helix_send_body(r, NGX_HTTP_OK,
-                                            "application/json", p,
-                                            json.pos - json.start);
-        }
-
-        (void) ngx_pfree(r->pool, p);
-    }
-
-    return NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-static void
-ngx_http_helix_write_result(ngx_http_request_t *r, helix_json_writer_t *json,
-    ngx_http_helix_ctx_t *ctx, const void *state)
-{
-    ngx_http_helix_output_t  out;
-
-    json->quote_integers = ctx->bigint_string;
-
-    helix_json_object(json);
-
-    helix_json_key(json, "id");
-    helix_json_u64(json, ctx->id);
-    helix_json_key(json, "kind");
-    helix_json_cstring(json, (char *) ctx->kind->name.data);
-    helix_json_key(json, "strategy");
-    helix_json_cstring(json, helix_strategy_names[ctx->decision.strategy]);
-    helix_json_key(json, "reason");
-    helix_json_cstring(json, helix_reason_names[ctx->decision.reason]);
-
-    helix_json_key(json, "outputs");
-    helix_json_array(json);
-
-    out.output.size = sizeof(helix_output_t);
-    out.output.u64 = ngx_http_helix_output_u64;
-    out.output.f64 = ngx_http_helix_output_f64;
-    out.json = json;
-
-    ctx->spec.kind->finish(state, &out.output);
-
-    helix_json_array_end(json);
-
-    json->quote_integers = 0;
-
-    if (ctx->batch_size) {
-        helix_json_key(json, "batch_size");
-        helix_json_u64(json, ctx->batch_size);
-    }
-
-    helix_json_key(json, "queue_ms");
-    helix_json_fixed(json, ctx->times.queue / 1000, 3);
-    helix_json_key(json, "exec_ms");
-    helix_json_fixed(json, ctx->times.exec / 1000, 3);
-    helix_json_key(json, "total_ms");
-    helix_json_fixed(json, ctx->times.total / 1000, 3);
-
-    ngx_http_helix_add_explain(r, json, ctx);
-
-    helix_json_object_end(json);
-}
-
-
-static void
+void
 ngx_http_helix_add_explain(ngx_http_request_t *r, helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx)
 {
@@ -195,20 +83,6 @@ ngx_http_helix_add_explain(ngx_http_request_t *r, helix_json_writer_t *json,
         ngx_http_helix_write_explain(json, ctx,
                     ngx_http_get_module_main_conf(r, ngx_http_helix_module));
     }
-}
-
-
-static void
-ngx_http_helix_output_u64(helix_output_t *out, uint64_t value)
-{
-    helix_json_u64(((ngx_http_helix_output_t *) out)->json, value);
-}
-
-
-static void
-ngx_http_helix_output_f64(helix_output_t *out, double value)
-{
-    helix_json_double(((ngx_http_helix_output_t *) out)->json, value);
 }
 
 
@@ -265,7 +139,7 @@ ngx_http_helix_send_end(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
     case NGX_HELIX_FAILED:
         ctx->result = NGX_HTTP_HELIX_FAILED;
-        ctx->problem.status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ctx->problem.status = NGX_HTTP_HELIX_UNPROCESSABLE;
         ctx->problem.code = "Kernel";
         ctx->problem.title = "The job failed";
         ngx_str_set(&ctx->problem.detail,
@@ -431,7 +305,8 @@ ngx_http_helix_write_kinds(ngx_http_request_t *r, helix_json_writer_t *json)
     helix_json_array(json);
 
     for (i = 0; i < hmcf->nkinds; i++) {
-        helix_json_cstring(json, (char *) hmcf->kinds[i].name.data);
+        helix_json_string(json, (char *) hmcf->kinds[i].name.data,
+                          hmcf->kinds[i].name.len);
     }
 
     helix_json_array_end(json);

@@ -15,6 +15,8 @@ static void ngx_http_helix_stats_lanes(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_stats_kinds(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_levels(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s, ngx_uint_t kind);
 static void ngx_http_helix_stats_hist(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s, const char *name,
     ngx_helix_hist_kind_t which, ngx_uint_t index);
@@ -202,6 +204,7 @@ ngx_http_helix_stats_kinds(helix_json_writer_t *json,
         helix_json_object(json);
 
         ngx_http_helix_stats_books(json, &books, NGX_HTTP_HELIX_BY_KIND);
+        ngx_http_helix_stats_levels(json, s, kind);
         ngx_http_helix_stats_hist(json, s, "exec_ms", NGX_HELIX_HIST_EXEC,
                                   kind);
 
@@ -215,6 +218,30 @@ ngx_http_helix_stats_kinds(helix_json_writer_t *json,
         helix_json_u64(json, (uint64_t) samples);
 
         helix_json_object_end(json);
+    }
+
+    helix_json_object_end(json);
+}
+
+
+static void
+ngx_http_helix_stats_levels(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s, ngx_uint_t kind)
+{
+    ngx_uint_t   level;
+    const char  *name;
+
+    helix_json_key(json, "levels");
+    helix_json_object(json);
+
+    for (level = 0; level < NGX_HELIX_LEVELS; level++) {
+
+        name = ngx_http_helix_level_name(s->hmcf, kind, level);
+
+        if (name) {
+            helix_json_key(json, name);
+            helix_json_u64(json, s->counts.kinds[kind].approximated[level]);
+        }
     }
 
     helix_json_object_end(json);

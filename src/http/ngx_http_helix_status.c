@@ -179,6 +179,8 @@ ngx_http_helix_snapshot(ngx_http_request_t *r)
 
     s->concurrency = settings->concurrency;
     s->busy = ngx_helix_tokens_busy(s->zone);
+    s->memory = ngx_helix_memory(s->zone);
+    s->memory_limit = hmcf->settings.memory;
     s->busy_limit = settings->busy;
     s->inline_threshold = settings->inline_threshold;
     s->spawn_configured = settings->spawn_threshold;

@@ -19,6 +19,8 @@ typedef enum {
     NGX_HTTP_HELIX_VAR_TIME,
     NGX_HTTP_HELIX_VAR_PREDICTED_TIME,
     NGX_HTTP_HELIX_VAR_BATCH_SIZE,
+    NGX_HTTP_HELIX_VAR_LEVEL,
+    NGX_HTTP_HELIX_VAR_QUALITY,
     NGX_HTTP_HELIX_VAR_POLICY,
     NGX_HTTP_HELIX_VAR_JOB_PRESSURE
 } ngx_http_helix_var_t;
@@ -89,6 +91,12 @@ static ngx_http_variable_t  ngx_http_helix_vars[] = {
 
     { ngx_string("helix_batch_size"), NULL, ngx_http_helix_variable,
       NGX_HTTP_HELIX_VAR_BATCH_SIZE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("helix_level"), NULL, ngx_http_helix_variable,
+      NGX_HTTP_HELIX_VAR_LEVEL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("helix_quality"), NULL, ngx_http_helix_variable,
+      NGX_HTTP_HELIX_VAR_QUALITY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("helix_policy"), NULL, ngx_http_helix_variable,
       NGX_HTTP_HELIX_VAR_POLICY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -233,6 +241,9 @@ ngx_http_helix_variable_text(ngx_http_helix_ctx_t *ctx,
     case NGX_HTTP_HELIX_VAR_KIND:
         return ctx->kind ? (char *) ctx->kind->name.data : "";
 
+    case NGX_HTTP_HELIX_VAR_LEVEL:
+        return ctx->level_name ? ctx->level_name : "";
+
     case NGX_HTTP_HELIX_VAR_POLICY:
         return ctx->decided ? ctx->policy : "";
 
@@ -284,6 +295,10 @@ ngx_http_helix_variable_number(ngx_http_helix_ctx_t *ctx,
 
     case NGX_HTTP_HELIX_VAR_BATCH_SIZE:
         return ctx->batch_size ? ngx_sprintf(p, "%ui", ctx->batch_size) : p;
+
+    case NGX_HTTP_HELIX_VAR_QUALITY:
+        return ctx->level_name
+               ? p + helix_number_print(ctx->quality, (char *) p) : p;
 
     default: /* NGX_HTTP_HELIX_VAR_JOB_PRESSURE */
         return ctx->decided ? ngx_sprintf(p, "%.3f", ctx->pressure) : p;
@@ -471,6 +486,13 @@ ngx_http_helix_record_job(helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx)
                          3);
         helix_json_key(json, "busy");
         helix_json_u64(json, ctx->busy);
+    }
+
+    if (ctx->level_name) {
+        helix_json_key(json, "level");
+        helix_json_cstring(json, ctx->level_name);
+        helix_json_key(json, "quality");
+        helix_json_double(json, ctx->quality);
     }
 
     if (ctx->batch_size) {

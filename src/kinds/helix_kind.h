@@ -143,7 +143,7 @@ typedef struct {
 
 typedef struct {
     uint64_t              work;
-    float                 quality;  /* of the answer, 0..1, 1 is the full one;
+    double                quality;  /* of the answer, 0..1, 1 is the full one;
                                        how it is measured is the kind's to say */
     uint32_t              name;     /* which of the kind's level names */
 } helix_level_t;

@@ -40,6 +40,9 @@ const helix_setting_t  helix_settings_table[] = {
     { "pool_nice", "helix_pool", "nice",
       HELIX_SETTING_NUMBER, 0, offsetof(helix_settings_t, nice),
       5, 0, 19, false },
+    { "pool_memory_bytes", "helix_pool", "memory",
+      HELIX_SETTING_SIZE, 0, offsetof(helix_settings_t, memory),
+      536870912, 1048576, 1099511627776, false },
 
     { "batching", "helix_batch", NULL,
       HELIX_SETTING_FLAG, 0, offsetof(helix_settings_t, batching),
@@ -84,6 +87,8 @@ static const struct {
     { "ms", 2, 1 }
 };
 
+static const char  helix_size_units[] = "kmg";    /* powers of 1024 */
+
 #define HELIX_TIME_UNITS                                                      \
     (sizeof(helix_time_units) / sizeof(helix_time_units[0]))
 
@@ -91,6 +96,8 @@ static const struct {
 static bool helix_setting_is(const char *value, size_t len, const char *word);
 static helix_number_result_t helix_setting_integer(const helix_setting_t *row,
     const char *value, size_t len, uint64_t automatic, uint64_t *number);
+static helix_number_result_t helix_setting_size(const char *text, size_t len,
+    uint64_t *bytes);
 static helix_number_result_t helix_setting_time(const char *text, size_t len,
     uint64_t *ms);
 static size_t helix_setting_time_unit(const char *text, const char *end,
@@ -358,13 +365,50 @@ helix_setting_integer(const helix_setting_t *row, const char *value,
         return HELIX_NUMBER_OK;
     }
 
-    rc = (row->type == HELIX_SETTING_TIME)
-         ? helix_setting_time(value, len, number)
-         : helix_number_u64(value, len, number);
+    switch (row->type) {
+
+    case HELIX_SETTING_TIME:
+        rc = helix_setting_time(value, len, number);
+        break;
+
+    case HELIX_SETTING_SIZE:
+        rc = helix_setting_size(value, len, number);
+        break;
+
+    default: /* HELIX_SETTING_NUMBER */
+        rc = helix_number_u64(value, len, number);
+    }
 
     if (rc == HELIX_NUMBER_OK && (*number < min || *number > max)) {
         return HELIX_NUMBER_RANGE;
     }
+
+    return rc;
+}
+
+
+/* A number of bytes, or of units of one of helix_size_units. */
+
+static helix_number_result_t
+helix_setting_size(const char *text, size_t len, uint64_t *bytes)
+{
+    const char             *unit;
+    unsigned                shift;
+    helix_number_result_t   rc;
+
+    unit = len ? memchr(helix_size_units, helix_lower(text[len - 1]),
+                        sizeof(helix_size_units) - 1)
+               : NULL;
+
+    shift = unit ? 10 * (unsigned) (unit - helix_size_units + 1) : 0;
+
+    rc = helix_number_u64(text, len - (unit != NULL), bytes);
+
+    if (rc == HELIX_NUMBER_OK && *bytes > (UINT64_MAX >> shift)) {
+        return HELIX_NUMBER_RANGE;
+    }
+
+    *bytes <<= shift;
 
     return rc;
 }
@@ -562,7 +606,8 @@ helix_setting_expected(const helix_setting_t *row, char *dst)
         return;
     }
 
-    noun = (row->type == HELIX_SETTING_TIME) ? "time" : "number";
+    noun = (row->type == HELIX_SETTING_TIME) ? "time"
+           : (row->type == HELIX_SETTING_SIZE) ? "size" : "number";
     word = (row->flags & HELIX_SETTING_AUTO) ? " or \"auto\""
            : (row->flags & HELIX_SETTING_OFF) ? " or \"off\"" : "";
 
@@ -586,6 +631,18 @@ helix_setting_print(const helix_setting_t *row, double value, char *dst)
     }
 
     number = (uint64_t) value;
+
+    if (row->type == HELIX_SETTING_SIZE) {
+        for (i = 0; i < sizeof(helix_size_units) - 1 && number != 0
+                    && number % 1024 == 0; i++)
+        {
+            number /= 1024;
+        }
+
+        snprintf(dst, HELIX_PRINT_MAX, "%" PRIu64 "%.*s", number, i ? 1 : 0,
+                 &helix_size_units[i ? i - 1 : 0]);
+        return;
+    }
 
     if (row->type != HELIX_SETTING_TIME) {
         snprintf(dst, HELIX_PRINT_MAX, "%" PRIu64, number);

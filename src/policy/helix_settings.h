@@ -29,6 +29,7 @@ typedef struct {
     uint64_t   busy;                     /* running jobs at which backpressure
                                             starts; 0: off */
     uint64_t   nice;                     /* added to the pool threads' nice */
+    uint64_t   memory;                   /* bytes of jobs, host-wide */
     uint64_t   batching;                 /* 0, 1 */
     uint64_t   batch_size;               /* jobs */
     uint64_t   batch_delay;              /* ms */
@@ -43,6 +44,7 @@ typedef struct {
 typedef enum {
     HELIX_SETTING_NUMBER,                /* uint64_t */
     HELIX_SETTING_TIME,                  /* uint64_t, ms; text "10ms", "2s" */
+    HELIX_SETTING_SIZE,                  /* uint64_t, bytes; text "512m" */
     HELIX_SETTING_RATIO,                 /* double */
     HELIX_SETTING_FLAG                   /* uint64_t, "on" or "off" */
 } helix_setting_type_t;

@@ -66,6 +66,21 @@ ngx_helix_count_ended(ngx_helix_slot_t *slot, ngx_uint_t kind,
 
 
 void
+ngx_helix_count_approximated(ngx_helix_slot_t *slot, ngx_uint_t kind,
+    ngx_uint_t level)
+{
+    ngx_helix_add(&slot->counts.kinds[kind].approximated[level], 1);
+}
+
+
+void
+ngx_helix_count_coalesced(ngx_helix_slot_t *slot, ngx_uint_t kind)
+{
+    ngx_helix_add(&slot->counts.kinds[kind].coalesced, 1);
+}
+
+
+void
 ngx_helix_count_times(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane, uint64_t queue, uint64_t exec, uint64_t total)
 {
@@ -142,6 +157,7 @@ ngx_helix_counts_fold(ngx_helix_slot_t *slot)
         ngx_helix_set(&slot->waiting[l], 0);
     }
 
+    ngx_helix_set(&slot->memory, 0);
     ngx_helix_set(&slot->sleepers, 0);
     ngx_helix_set(&slot->report.head, 0);
     ngx_memzero(&slot->report.backlog, sizeof(helix_backlog_t));
@@ -204,6 +220,11 @@ ngx_helix_counts_sum(ngx_helix_kind_counts_t *sum,
         to->admitted += __atomic_load_n(&from->admitted, __ATOMIC_ACQUIRE);
     }
 
+    for (l = 0; l < NGX_HELIX_LEVELS; l++) {
+        sum->approximated[l] += ngx_helix_get(&part->approximated[l]);
+    }
+
+    sum->coalesced += ngx_helix_get(&part->coalesced);
     sum->invalid += __atomic_load_n(&part->invalid, __ATOMIC_ACQUIRE);
     sum->dropped += __atomic_load_n(&part->dropped, __ATOMIC_ACQUIRE);
 }

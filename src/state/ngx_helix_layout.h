@@ -16,7 +16,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     4
+#define NGX_HELIX_LAYOUT     5
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -38,6 +38,7 @@ struct ngx_helix_slot_s {
 
     /* pool threads write too */
     uint64_t                  waiting[NGX_HELIX_LANES] ngx_helix_aligned;
+    uint64_t                  memory;        /* bytes of jobs */
     uint32_t                  wakeups;       /* futex: no token is free */
     uint32_t                  sleepers;
 

@@ -137,6 +137,48 @@ ngx_helix_wait_return(ngx_helix_slot_t *slot, helix_strategy_t lane,
 }
 
 
+ngx_int_t
+ngx_helix_memory_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
+    uint64_t size, uint64_t limit)
+{
+    (void) __atomic_add_fetch(&slot->memory, size, __ATOMIC_SEQ_CST);
+
+    if (ngx_helix_memory(zone) > limit) {
+        ngx_helix_memory_give(slot, size);
+        return NGX_BUSY;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_helix_memory_give(ngx_helix_slot_t *slot, uint64_t size)
+{
+    (void) __atomic_sub_fetch(&slot->memory, size, __ATOMIC_RELEASE);
+}
+
+
+uint64_t
+ngx_helix_memory(ngx_helix_zone_t *zone)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        if (!ngx_helix_get(&zone->slots[i].used)) {
+            break;
+        }
+
+        n += __atomic_load_n(&zone->slots[i].memory, __ATOMIC_SEQ_CST);
+    }
+
+    return n;
+}
+
+
 uint64_t
 ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane)
 {

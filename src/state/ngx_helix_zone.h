@@ -35,6 +35,7 @@
 #define NGX_HELIX_TOKENS       64
 #define NGX_HELIX_LANES        HELIX_DROP         /* inline .. batch */
 #define NGX_HELIX_KIND_NAME    32
+#define NGX_HELIX_LEVELS       8     /* 0: truncated, else a kind's level */
 
 
 /* How an admitted job ended. */
@@ -76,6 +77,8 @@ typedef struct {
 typedef struct {
     uint64_t                 invalid;
     uint64_t                 dropped;
+    uint64_t                 approximated[NGX_HELIX_LEVELS];
+    uint64_t                 coalesced;       /* answered by another's job */
     ngx_helix_lane_counts_t  lanes[NGX_HELIX_LANES];
 } ngx_helix_kind_counts_t;
 
@@ -165,6 +168,9 @@ void ngx_helix_count_admitted(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane);
 void ngx_helix_count_ended(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane, ngx_helix_end_t end, ngx_uint_t late);
+void ngx_helix_count_approximated(ngx_helix_slot_t *slot, ngx_uint_t kind,
+    ngx_uint_t level);
+void ngx_helix_count_coalesced(ngx_helix_slot_t *slot, ngx_uint_t kind);
 
 /* Durations of a completed job, ns. */
 void ngx_helix_count_times(ngx_helix_slot_t *slot, ngx_uint_t kind,
@@ -193,6 +199,12 @@ void ngx_helix_wait_leave(ngx_helix_slot_t *slot, helix_strategy_t lane,
 void ngx_helix_wait_return(ngx_helix_slot_t *slot, helix_strategy_t lane,
     ngx_uint_t n);
 uint64_t ngx_helix_waiting(ngx_helix_zone_t *zone, helix_strategy_t lane);
+
+/* Memory of the jobs of all workers, likewise; event loop. */
+ngx_int_t ngx_helix_memory_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
+    uint64_t size, uint64_t limit);
+void ngx_helix_memory_give(ngx_helix_slot_t *slot, uint64_t size);
+uint64_t ngx_helix_memory(ngx_helix_zone_t *zone);
 
 
 /*

@@ -1,0 +1,161 @@
+
+/* How should a job run right now, and how much of it? */
+
+#include "ngx_http_helix.h"
+
+
+static void ngx_http_helix_levels(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf);
+static void ngx_http_helix_choose(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf, ngx_uint_t level, ngx_uint_t explain);
+static void ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf);
+
+
+void
+ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    ngx_uint_t explain)
+{
+    ngx_uint_t                   pinned;
+    ngx_helix_zone_t            *zone;
+    ngx_http_helix_main_conf_t  *hmcf;
+
+    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    zone = ngx_helix_exec_zone(hmcf->exec);
+
+    ctx->decided = 1;
+    ctx->pressure = ngx_helix_exec_pressure(hmcf->exec);
+    ctx->busy = ngx_helix_tokens_busy(zone);
+
+    pinned = ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY);
+
+    if (ctx->plan.nlevels && !pinned) {
+        ngx_http_helix_levels(ctx, hmcf);
+    }
+
+    if (hmcf->settings.predictive || !pinned) {
+        ngx_http_helix_choose(ctx, hmcf, ctx->level, explain || pinned);
+    }
+
+    if (pinned) {
+        ctx->decision.strategy = ctx->strategy;
+
+        if ((ctx->kind->kind->flags & HELIX_BLOCKING)
+            && ctx->strategy <= HELIX_SPAWN)
+        {
+            ctx->decision.strategy = HELIX_CPU_POOL;
+        }
+
+        ctx->decision.reason = HELIX_PINNED;
+        ctx->policy = "pinned";
+        ctx->spec.forced = 1;
+    }
+
+    ctx->spec.strategy = ctx->decision.strategy;
+
+    ngx_log_debug8(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "helix: route job_id=%uL kind=%V cost=%uL scaling=%.2f "
+                   "latency_budget_ms=%uL strategy=%s reason=%s cpu_busy=%ui",
+                   ctx->id, &ctx->kind->name, ctx->cost,
+                   ctx->scaling, ctx->budget,
+                   helix_strategy_names[ctx->decision.strategy],
+                   helix_reason_names[ctx->decision.reason], ctx->busy);
+}
+
+
+/* What cannot be answered in full may be answered with less. */
+
+static void
+ngx_http_helix_levels(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf)
+{
+    ngx_uint_t  i, n;
+
+    n = ngx_min(ctx->plan.nlevels, HELIX_KIND_LEVELS);
+
+    for (i = 0; i <= n; i++) {
+
+        if (i && ctx->plan.levels[i - 1].quality < ctx->min_quality) {
+            continue;
+        }
+
+        ngx_http_helix_choose(ctx, hmcf, i, 1);
+
+        if (ctx->decision.strategy != HELIX_DROP) {
+            ctx->level = i;
+            return;
+        }
+    }
+}
+
+
+/* The decision on one level of the job, 0 the full one. */
+
+static void
+ngx_http_helix_choose(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf, ngx_uint_t level, ngx_uint_t explain)
+{
+    helix_level_t  *chosen;
+
+    ctx->spec.work = ctx->plan.work;
+    ctx->spec.level = 0;
+    ctx->spec.quality = 1;
+
+    if (level) {
+        chosen = &ctx->plan.levels[level - 1];
+
+        ctx->spec.work = chosen->work;
+        ctx->spec.level = 1 + chosen->name % HELIX_KIND_LEVELS;
+        ctx->spec.quality = chosen->quality;
+    }
+
+    if (!hmcf->settings.predictive) {
+        ngx_http_helix_threshold(ctx, hmcf);
+        return;
+    }
+
+    ngx_helix_exec_decide(hmcf->exec, &ctx->spec, (float) ctx->scaling,
+                          ctx->kind->batch && hmcf->settings.batching,
+                          explain, &ctx->verdict);
+
+    ctx->decision = ctx->verdict.decision;
+    ctx->policy = "predictive";
+}
+
+
+static void
+ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_main_conf_t *hmcf)
+{
+    helix_policy_job_t  job;
+
+    ctx->threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
+                                            hmcf->settings.spawn_threshold);
+
+    ctx->policy = (ctx->threshold == hmcf->settings.spawn_threshold)
+                  ? "threshold" : "adapted";
+
+    job.cost = ctx->cost;
+
+    if (ctx->spec.level) {
+        job.cost = (uint64_t) ((double) ctx->cost * (double) ctx->spec.work
+                               / (double) ngx_max(ctx->plan.work, 1));
+    }
+
+    if (ctx->kind->kind->flags & HELIX_BLOCKING) {
+        job.cost = ngx_max(job.cost, ctx->threshold);
+    }
+
+    job.scaling = (float) ctx->scaling;
+    job.batchable = ctx->kind->batch && hmcf->settings.batching;
+
+    ctx->decision = helix_threshold_decide(&hmcf->settings, ctx->threshold,
+                                           ctx->busy, &job);
+}
+
+
+const char *
+ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf)
+{
+    return hmcf->settings.predictive ? "predictive" : "threshold";
+}
