@@ -301,61 +301,85 @@ $r = $t->post('/jobs?kind=probe', 'x' x 1100000, 'application/octet-stream');
 is($r->status, 413, 'more than client_max_body_size');
 
 
-# levels
+# levels: what is refused in full is answered with less
 
-# how long a "microsecond" of the probe is here and now
+my $occupied;
 
-my $unit = 0;
+sub occupy { $occupied = async('/pool?k=probe&micros=700000') }
+sub async {
+    my ($path) = @_;
 
-for (1 .. 20) {
-    ($r, $j) = job('/jobs?kind=probe&micros=10000');
-    $unit = $j->{exec_ms} / 10000 if $unit < $j->{exec_ms} / 10000;
+    my $c = $t->connect;
+    $c->send(Helix::message('GET', $path, undef, Connection => 'close'));
+
+    return $c;
 }
 
-my $budget = 100;
-my $query = "/jobs?kind=probe&latency_budget_ms=$budget";
+$t->conf(text('helix_policy threshold;') =~ s/busy=off/busy=1/r);
+$t->reload;
+$t->wait_for(sub { $t->stats->{policy} eq 'threshold' }, 'the other policy');
 
-sub budgets { int($_[0] * $budget / $unit) }
+occupy();
+$t->wait_for(sub { $t->stats->{pool}{busy} == 1 }, 'the only thread taken');
 
-my ($half, $tenth, $none) = map { budgets($_) } 1.1, 4, 80;
+my $query = '/jobs?kind=probe&micros=100&levels=2';
 
-($r, $j) = job("$query&micros=$none&levels=2");
-is_deeply([$r->status, $j->{reason} // ''], [503, 'too_big'],
-          'too big at every level');
+($r, $j) = job("$query&cost=50000");
+is_deeply([$r->status, $j->{level}], [200, 'half'],
+          'small enough, but the pool is busy');
 
-($r, $j) = job("$query&micros=$half&levels=2");
-is($r->status, 200, 'too big in full');
+($r, $j) = job("$query&cost=1000000");
+is_deeply([$r->status, $j->{reason} // ''], [503, 'pressure'],
+          'too much at every level');
+
+($r, $j) = job("$query&cost=100000&explain=1");
+is($r->status, 200, 'too much in full');
 is_deeply([$j->{level}, $j->{quality}], ['half', 0.5], 'so it is halved');
 is($j->{outputs}[0]{level}, 1, 'the kind knows');
 is($r->header('X-Helix-Level'), 'half', 'a header');
 is($r->header('X-Helix-Quality'), '0.5', 'another');
 
-($r, $j) = job("$query&micros=$tenth&levels=2");
+($r, $j) = job("$query&cost=400000");
 is_deeply([$j->{level}, $r->header('X-Helix-Quality') // ''], ['tenth', 0.1],
           'the next level') or diag($r->body);
 
-($r, $j) = job("$query&micros=$tenth&levels=2&min_quality=0.3");
+($r, $j) = job("$query&cost=400000&min_quality=0.3");
 is($r->status, 503, 'less than the client wants');
-($r, $j) = job("$query&micros=$half&levels=2&min_quality=0.5");
+($r, $j) = job("$query&cost=100000&min_quality=0.5");
 is($j->{level}, 'half', 'not less');
-($r, $j) = job("$query&micros=$half&levels=2&min_quality=1.1");
+($r, $j) = job("$query&cost=100000&min_quality=1.1");
 is_deeply([$r->status, $j->{field}], [400, 'min_quality'], 'out of range');
 
-# learn that it is slow only while it runs
-
-($r, $j) = job('/pool?k=probe&micros=300000&latency_budget_ms=60');
-is($r->status, 200, 'pinned: no deadline cuts it short');
-ok(!exists $j->{level}, 'in full');
+is($occupied->recv->status, 200, 'pinned: in full');
 
 my $s = $t->stats;
 is_deeply($s->{kinds}{probe}{levels},
-          { truncated => 0, half => 2, tenth => 1 }, 'counted by level');
-is($s->{kinds}{probe}{approximated}, 3, 'and together');
-is($s->{approximated}, 3, 'and of all kinds');
+          { truncated => 0, half => 3, tenth => 1 }, 'counted by level');
+is($s->{kinds}{probe}{approximated}, 4, 'and together');
+is($s->{approximated}, 4, 'and of all kinds');
 
 my $metrics = $t->get('/helix/metrics')->body;
-like($metrics, qr/^helix_approximated_total\{zone="\w+",kind="probe",level="half"\} 2$/m,
+like($metrics, qr/^helix_approximated_total\{zone="\w+",kind="probe",level="half"\} 3$/m,
      'a metric');
+
+# the predictive policy too, and a pinned job is not cut short
+
+$t->conf(text(''));
+$t->reload;
+$t->wait_for(sub { $t->stats->{policy} eq 'predictive' }, 'the policy');
+
+job('/jobs?kind=probe&micros=10000') for 1 .. 20;
+
+($r, $j) = job('/jobs?kind=probe&levels=2&micros=1000000'
+               . '&latency_budget_ms=300');
+is($r->status, 200, 'predictive: an answer in time');
+ok(defined $j->{level}, 'with less') or diag($r->body);
+($r, $j) = job('/jobs?kind=probe&levels=2&micros=1000000'
+               . '&latency_budget_ms=300&min_quality=1');
+is($r->status, 503, 'or none');
+($r, $j) = job('/pool?k=probe&micros=300000&latency_budget_ms=60');
+is($r->status, 200, 'pinned: no deadline cuts it short');
+ok(!exists $j->{level}, 'in full');
 
 
 # cut short by its deadline: the model has not seen that a unit of work takes
@@ -405,15 +429,6 @@ is_deeply([$r->status, $j->{reason}], [503, 'kernel'], 'a kind that is down');
 
 
 # jobs that are the same
-
-sub async {
-    my ($path) = @_;
-
-    my $c = $t->connect;
-    $c->send(Helix::message('GET', $path, undef, Connection => 'close'));
-
-    return $c;
-}
 
 sub waiting { $t->stats->{in_flight} }
 

@@ -48,8 +48,9 @@ sub workers { (my $text = $conf) =~ s/WORKERS/$_[0]/; return $text }
 $t->conf(workers(SLOTS + 3));
 $t->start;
 
-like($t->read('logs/error.log'), qr/all 128 process slots are taken/,
-     'the log says so');
+ok($t->wait_for(sub {
+       $t->read('logs/error.log') =~ /all 128 process slots are taken/
+   }), 'the log says so');
 
 # with reuseport a connection meets any of the workers
 

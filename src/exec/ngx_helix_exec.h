@@ -99,6 +99,7 @@ struct ngx_helix_job_s {
     uint32_t                   cancel;         /* atomic, read by threads */
     uint8_t                    result;         /* HELIX_DONE ... */
     unsigned                   ending:1;       /* "end" is decided */
+    unsigned                   over:1;         /* it is out of its lane */
 };
 
 

@@ -54,8 +54,11 @@ ngx_helix_job_create(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec)
     job->memory = all + spec->extra;
 
     job->spec.identity.data = (u_char *) job + all - spec->identity.len;
-    ngx_memcpy(job->spec.identity.data, spec->identity.data,
-               spec->identity.len);
+
+    if (spec->identity.len) {
+        ngx_memcpy(job->spec.identity.data, spec->identity.data,
+                   spec->identity.len);
+    }
 
     return job;
 }
@@ -211,6 +214,12 @@ ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
 {
     uint64_t  now, started;
 
+    /* the answer to one may end the request of another */
+
+    if (job->over) {
+        return;
+    }
+
     /* others may wait for what its own owner does not want any more */
 
     if (ngx_queue_empty(&job->followers)) {
@@ -251,7 +260,7 @@ ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
 void
 ngx_helix_job_abandon(ngx_helix_job_t *job)
 {
-    if (!ngx_queue_empty(&job->followers)) {
+    if (job->over || !ngx_queue_empty(&job->followers)) {
         return;
     }
 
@@ -323,6 +332,8 @@ ngx_helix_job_end(ngx_helix_job_t *job, ngx_helix_end_t end)
                    ? NGX_HELIX_EXPIRED : end;
         job->ending = 1;
     }
+
+    job->over = 1;
 
     ngx_helix_flight_remove(job);
     ngx_helix_flight_end(job, end);

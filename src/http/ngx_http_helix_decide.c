@@ -127,6 +127,7 @@ static void
 ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_main_conf_t *hmcf)
 {
+    ngx_uint_t          busy;
     helix_policy_job_t  job;
 
     ctx->threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
@@ -149,8 +150,12 @@ ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
     job.scaling = (float) ctx->scaling;
     job.batchable = ctx->kind->batch && hmcf->settings.batching;
 
+    /* a level that is small enough for the event loop spares the pool */
+
+    busy = (ctx->spec.level && job.cost < ctx->threshold) ? 0 : ctx->busy;
+
     ctx->decision = helix_threshold_decide(&hmcf->settings, ctx->threshold,
-                                           ctx->busy, &job);
+                                           busy, &job);
 }
 
 

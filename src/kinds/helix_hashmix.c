@@ -4,43 +4,50 @@
  * of dependent mixes, one for every 64 units of cost.
  *
  * A chain is bound by latency (rotate, xor, multiply: 5 cycles), so that one
- * core runs four of them in the time of one and eight in a little more.  That
- * is all a batch does: the jobs' chains run in lanes side by side.  The lanes
- * know nothing of jobs: an object for another instruction set needs to bring
- * only another helix_hashmix_run().
+ * core runs four of them in the time of one and eight in a little more, and
+ * with vectors that can multiply 64 bits, as those of AVX-512 can, dozens.
+ * That is all a batch does: the jobs' chains run in lanes side by side.
  */
 
-#include "helix_kinds.h"
+#include "helix_hashmix.h"
 
 
 #define HELIX_HASHMIX_UNIT     64       /* cost of an iteration */
 #define HELIX_HASHMIX_INPUT    205      /* cost of an input: 16 cycles to 5 */
 #define HELIX_HASHMIX_MAX      54000000000ULL
 
-#define HELIX_HASHMIX_BLOCK    12288    /* iterations between polls: 14 us
-                                           of one lane, 18 us of eight */
-#define HELIX_HASHMIX_ROUND    32       /* iterations that a round of the
-                                           lane table takes as long as */
+/* Cycles of an iteration: of up to four chains, of up to eight, of vectors
+   where these take longest. */
+
+#define HELIX_HASHMIX_FOUR     5
+#define HELIX_HASHMIX_EIGHT    8
+#define HELIX_HASHMIX_WIDE     24
+
+#define HELIX_HASHMIX_BLOCK    54000    /* cycles between polls: 18 us of a
+                                           core of 3 GHz */
+#define HELIX_HASHMIX_ROUND    160      /* of a round of the lane table */
+#define HELIX_HASHMIX_LANE     3        /* and for each lane in it */
+#define HELIX_HASHMIX_SORT     16       /* for each job of a batch */
 #define HELIX_HASHMIX_SHORT    17       /* bits of a short job: 0.15 ms */
-#define HELIX_HASHMIX_LANES    8
 
 
 typedef struct {
-    uint64_t            value;
-    uint64_t            left;           /* iterations */
+    uint64_t                    value;
+    uint64_t                    left;   /* iterations */
 } helix_hashmix_t;
 
 
 /* The lanes in use are the first nlanes. */
 
 typedef struct {
-    uint32_t            nlanes;
-    uint32_t            next;           /* the queue is [next, queued) */
-    uint32_t            queued;
-    uint64_t            value[HELIX_HASHMIX_LANES];
-    uint64_t            left[HELIX_HASHMIX_LANES];
-    uint16_t            index[HELIX_HASHMIX_LANES];
-    uint16_t            queue[HELIX_BATCH_MAX];
+    const helix_hashmix_isa_t  *isa;
+    uint32_t                    nlanes;
+    uint32_t                    next;   /* the queue is [next, queued) */
+    uint32_t                    queued;
+    uint64_t                    value[HELIX_HASHMIX_LANES];
+    uint64_t                    left[HELIX_HASHMIX_LANES];
+    uint16_t                    index[HELIX_HASHMIX_LANES];
+    uint16_t                    queue[HELIX_BATCH_MAX];
 } helix_hashmix_table_t;
 
 
@@ -61,10 +68,20 @@ static void helix_hashmix_retire(helix_hashmix_table_t *table, void **states,
     uint8_t *results);
 static uint64_t helix_hashmix_round(helix_hashmix_table_t *table,
     uint64_t limit);
-static void helix_hashmix_run(uint64_t *value, uint32_t nlanes, uint64_t n);
+static uint64_t helix_hashmix_cycles(const helix_hashmix_table_t *table);
+static void helix_hashmix_run(helix_hashmix_table_t *table, uint64_t n);
 static void helix_hashmix_run1(uint64_t *value, uint64_t n);
 static void helix_hashmix_run4(uint64_t *value, uint64_t n);
 static void helix_hashmix_run8(uint64_t *value, uint64_t n);
+
+
+/* Two vectors take as long as 12 chains on Intel's, as 7 on Zen 5. */
+
+const helix_hashmix_isa_t  helix_hashmix_plain = { 8, UINT32_MAX };
+#if defined __x86_64__
+const helix_hashmix_isa_t  helix_hashmix_intel = { HELIX_HASHMIX_LANES, 17 };
+const helix_hashmix_isa_t  helix_hashmix_avx512 = { HELIX_HASHMIX_LANES, 9 };
+#endif
 
 
 const helix_kind_t  helix_kind_hashmix = {
@@ -83,9 +100,9 @@ const helix_kind_t  helix_kind_hashmix = {
 static inline uint64_t
 helix_hashmix_mix(uint64_t t)
 {
-    t = ((t << 7) | (t >> 57)) ^ 0x9e3779b97f4a7c15ULL;
+    t = ((t << 7) | (t >> 57)) ^ HELIX_HASHMIX_XOR;
 
-    return t * 0xbf58476d1ce4e5b9ULL;
+    return t * HELIX_HASHMIX_MUL;
 }
 
 
@@ -106,6 +123,7 @@ helix_hashmix_plan(void *conf, const helix_args_t *args,
 
     plan->work = (cost > UINT64_MAX - inputs) ? UINT64_MAX : cost + inputs;
     plan->memory = sizeof(helix_hashmix_t);
+    plan->flags = HELIX_PURE;
 
     return HELIX_DONE;
 }
@@ -153,8 +171,8 @@ helix_hashmix_step(void *state, const helix_control_t *ctl)
 
     for ( ;; ) {
         n = job->left;
-        if (n > HELIX_HASHMIX_BLOCK) {
-            n = HELIX_HASHMIX_BLOCK;
+        if (n > HELIX_HASHMIX_BLOCK / HELIX_HASHMIX_FOUR) {
+            n = HELIX_HASHMIX_BLOCK / HELIX_HASHMIX_FOUR;
         }
 
         helix_hashmix_run1(&job->value, n);
@@ -175,15 +193,42 @@ static int
 helix_hashmix_step_batch(void **states, uint8_t *results, uint32_t n,
     const helix_control_t *ctl)
 {
+    return helix_hashmix_batch(helix_hashmix_isa(), states, results, n, ctl);
+}
+
+
+const helix_hashmix_isa_t *
+helix_hashmix_isa(void)
+{
+#if defined __x86_64__
+
+    if (__builtin_cpu_supports("avx512f")
+        && __builtin_cpu_supports("avx512dq"))
+    {
+        return __builtin_cpu_is("intel") ? &helix_hashmix_intel
+                                         : &helix_hashmix_avx512;
+    }
+
+#endif
+
+    return &helix_hashmix_plain;
+}
+
+
+int
+helix_hashmix_batch(const helix_hashmix_isa_t *isa, void **states,
+    uint8_t *results, uint32_t n, const helix_control_t *ctl)
+{
     uint32_t                i;
     uint64_t                spent;
     helix_hashmix_t        *job;
     helix_hashmix_table_t   table;
 
+    table.isa = isa;
     helix_hashmix_order(&table, states, results, n);
     helix_hashmix_load(&table, states);
 
-    spent = 0;
+    spent = (uint64_t) HELIX_HASHMIX_SORT * n;
 
     while (table.nlanes != 0) {
 
@@ -290,11 +335,11 @@ helix_hashmix_load(helix_hashmix_table_t *table, void **states)
     const helix_hashmix_t  *job;
 
     /* idle lanes of a wider kernel run along */
-    for (i = 0; i < HELIX_HASHMIX_LANES; i++) {
+    for (i = 0; i < table->isa->lanes; i++) {
         table->value[i] = 0;
     }
 
-    while (table->nlanes < HELIX_HASHMIX_LANES
+    while (table->nlanes < table->isa->lanes
            && table->next < table->queued)
     {
         i = table->nlanes++;
@@ -345,15 +390,19 @@ helix_hashmix_retire(helix_hashmix_table_t *table, void **states,
 }
 
 
-/* Runs the lanes until one of them ends, and says how long that was. */
+/*
+ * Runs the lanes until one of them ends or for about limit cycles, and says
+ * how many cycles that was.
+ */
 
 static uint64_t
 helix_hashmix_round(helix_hashmix_table_t *table, uint64_t limit)
 {
     uint32_t  i;
-    uint64_t  n;
+    uint64_t  n, cycles;
 
-    n = limit;
+    cycles = helix_hashmix_cycles(table);
+    n = limit / cycles + 1;
 
     for (i = 0; i < table->nlanes; i++) {
         if (table->left[i] < n) {
@@ -361,29 +410,77 @@ helix_hashmix_round(helix_hashmix_table_t *table, uint64_t limit)
         }
     }
 
-    helix_hashmix_run(table->value, table->nlanes, n);
+    helix_hashmix_run(table, n);
 
     for (i = 0; i < table->nlanes; i++) {
         table->left[i] -= n;
     }
 
-    return n + HELIX_HASHMIX_ROUND;
+    return n * cycles + HELIX_HASHMIX_ROUND
+           + (uint64_t) HELIX_HASHMIX_LANE * table->nlanes;
+}
+
+
+/* Of an iteration. */
+
+static uint64_t
+helix_hashmix_cycles(const helix_hashmix_table_t *table)
+{
+    uint64_t  nlanes;
+
+    nlanes = table->nlanes;
+
+    if (nlanes >= table->isa->wide) {
+        return HELIX_HASHMIX_WIDE;
+    }
+
+    return (nlanes > 4) ? (nlanes + 7) / 8 * HELIX_HASHMIX_EIGHT
+                        : HELIX_HASHMIX_FOUR;
 }
 
 
 /* Two lanes take as long as four. */
 
 static void
-helix_hashmix_run(uint64_t *value, uint32_t nlanes, uint64_t n)
+helix_hashmix_run(helix_hashmix_table_t *table, uint64_t n)
 {
-    if (nlanes > 4) {
-        helix_hashmix_run8(value, n);
+    uint32_t   i, nlanes;
+    uint64_t  *value;
 
-    } else if (nlanes > 1) {
-        helix_hashmix_run4(value, n);
+    value = table->value;
+    nlanes = table->nlanes;
 
-    } else {
+#if defined __x86_64__
+
+    if (nlanes >= table->isa->wide) {
+
+        if (nlanes > 32) {
+            helix_hashmix_run64(value, n);
+
+        } else if (nlanes > 16) {
+            helix_hashmix_run32(value, n);
+
+        } else {
+            helix_hashmix_run16(value, n);
+        }
+
+        return;
+    }
+
+#endif
+
+    if (nlanes == 1) {
         helix_hashmix_run1(value, n);
+        return;
+    }
+
+    if (nlanes <= 4) {
+        helix_hashmix_run4(value, n);
+        return;
+    }
+
+    for (i = 0; i < nlanes; i += 8) {
+        helix_hashmix_run8(&value[i], n);
     }
 }
 

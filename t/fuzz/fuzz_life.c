@@ -27,7 +27,7 @@
 #define JOBS         96
 #define TASKS        16
 #define DEPTH        3           /* threads interrupted at once */
-#define KINDS        2
+#define KINDS        3
 #define MS           1000000ULL
 
 
@@ -48,6 +48,7 @@ typedef struct {
     ngx_uint_t            told;
     ngx_int_t             end;          /* -1: not decided */
     ngx_uint_t            sibling;      /* detached when this one is told */
+    ngx_uint_t            follows;      /* the job of another record */
     uint8_t               steps;        /* until the result */
     uint8_t               result;       /* 0xff: never */
     uint8_t               finished;
@@ -112,17 +113,21 @@ static void check(void);
 static int kind_step(void *data, const helix_control_t *control);
 static int kind_step_batch(void **states, uint8_t *results, uint32_t n,
     const helix_control_t *control);
+static double kind_quality(const void *data);
+static void kind_clear(void *data);
+static record_t *record_of(ngx_helix_job_t *job);
 
 
 static const helix_kind_t  kinds[KINDS] = {
-    { sizeof(helix_kind_t), HELIX_KIND_ABI, "single", 1000, NULL, NULL,
-      kind_step, NULL, NULL },
-    { sizeof(helix_kind_t), HELIX_KIND_ABI, "shared", 1000, NULL, NULL,
-      kind_step, kind_step_batch, NULL }
+    { .name = "single", .step = kind_step, .clear = kind_clear },
+    { .name = "shared", .step = kind_step, .step_batch = kind_step_batch,
+      .clear = kind_clear },
+    { .name = "any", .step = kind_step, .step_batch = kind_step_batch,
+      .quality = kind_quality, .clear = kind_clear }
 };
 
 
-static const double      units[NGX_HELIX_KINDS] = { 10000, 20000 };
+static const double      units[NGX_HELIX_KINDS] = { 10000, 20000, 5000 };
 
 
 static uint8_t
@@ -423,7 +428,47 @@ kind_step_batch(void **states, uint8_t *results, uint32_t n,
 }
 
 
+static double
+kind_quality(const void *data)
+{
+    const state_t  *state = data;
+
+    FUZZ_ASSERT(state->magic == 0x68656c6978 && !in_thread);
+    FUZZ_ASSERT(!state->record->running);
+
+    return (state->record->sibling & 7) / 8.0;
+}
+
+
+/* Once. */
+
+static void
+kind_clear(void *data)
+{
+    state_t  *state = data;
+
+    FUZZ_ASSERT(state->magic == 0x68656c6978 && !in_thread);
+
+    state->magic = 0;
+}
+
+
 /* Jobs. */
+
+static record_t *
+record_of(ngx_helix_job_t *job)
+{
+    state_t  *state;
+
+    if (job->leader) {
+        return job->owner;
+    }
+
+    state = job->state;
+
+    return state->record;
+}
+
 
 static void
 over(record_t *record, ngx_int_t end)
@@ -446,7 +491,6 @@ over(record_t *record, ngx_int_t end)
 static void
 sweep(worker_t *worker)
 {
-    state_t          *state;
     ngx_uint_t        i;
     ngx_queue_t      *q;
     ngx_helix_job_t  *job;
@@ -459,8 +503,7 @@ sweep(worker_t *worker)
          q = ngx_queue_next(q))
     {
         job = ngx_queue_data(q, ngx_helix_job_t, link);
-        state = job->state;
-        there[state->record - records] = 1;
+        there[record_of(job) - records] = 1;
     }
 
     for (i = 0; i < nrecords; i++) {
@@ -494,12 +537,13 @@ static void
 done(ngx_helix_job_t *job)
 {
     state_t   *state;
-    record_t  *record, *sibling;
+    record_t  *record, *sibling, *lead;
 
     record = job->owner;
     state = job->state;
+    lead = state->record;
 
-    FUZZ_ASSERT(record == state->record && record->job == job);
+    FUZZ_ASSERT((record == lead) == !record->follows && record->job == job);
     FUZZ_ASSERT(record->phase == JOB_LIVE && !record->told);
     FUZZ_ASSERT(&workers[record->worker] == current && !in_thread);
     FUZZ_ASSERT(record->end == -1);
@@ -510,9 +554,15 @@ done(ngx_helix_job_t *job)
     /* only a result is a result, and none is withheld */
 
     if (job->end == NGX_HELIX_COMPLETED || job->end == NGX_HELIX_FAILED) {
-        FUZZ_ASSERT(record->finished && !record->running);
-        FUZZ_ASSERT(record->result == (job->end == NGX_HELIX_COMPLETED
-                                       ? HELIX_DONE : HELIX_FAILED));
+        FUZZ_ASSERT(!lead->running);
+        FUZZ_ASSERT(lead->finished == !job->truncated);
+        FUZZ_ASSERT(job->truncated
+                    || lead->result == (job->end == NGX_HELIX_COMPLETED
+                                        ? HELIX_DONE : HELIX_FAILED));
+        FUZZ_ASSERT(!job->truncated
+                    || (job->spec.kind->quality
+                        && job->quality >= job->spec.min_quality
+                        && job->quality > 0));
     }
 
     if (job->end == NGX_HELIX_CANCELLED) {
@@ -521,7 +571,7 @@ done(ngx_helix_job_t *job)
 
     if (job->end == NGX_HELIX_SHED) {
         FUZZ_ASSERT(current->settings.predictive && job->spec.budget);
-        FUZZ_ASSERT(!record->finished && !record->running);
+        FUZZ_ASSERT(!lead->finished && !lead->running);
     }
 
     record->told = 1;
@@ -547,6 +597,8 @@ start_job(worker_t *worker)
     record_t              *record;
     ngx_helix_job_t       *job;
     helix_verdict_t        verdict;
+    double                 quality;
+    u_char                 identity;
     ngx_helix_times_t      times;
     ngx_helix_job_spec_t   spec;
 
@@ -568,7 +620,9 @@ start_job(worker_t *worker)
     record->sibling = when & 0x1f;
 
     memset(&spec, 0, sizeof(spec));
-    spec.kind_index = (what >> 6) & 1;
+    spec.kind_index = (what >> 6) % KINDS;
+    spec.quality = 1;
+    spec.min_quality = (when & 3) / 4.0;
     spec.kind = &kinds[spec.kind_index];
     spec.memory = sizeof(state_t) + 1 + when;
     spec.strategy = record->lane;
@@ -590,10 +644,32 @@ start_job(worker_t *worker)
         state->magic = 0x68656c6978;
         state->record = record;
         rc = (ngx_int_t) ngx_helix_exec_inline(worker->exec, &spec, state,
-                                               &times);
+                                               &times, &quality);
+        FUZZ_ASSERT(quality == 0 || spec.kind->quality);
         over(record, rc);
         free(state);
         return;
+    }
+
+    if (when & 4) {
+        identity = when & 8;
+        spec.identity.data = &identity;
+        spec.identity.len = 1;
+
+        job = ngx_helix_job_find(worker->exec, &spec);
+
+        if (job) {
+            job = ngx_helix_job_join(job, &spec, record, done);
+        }
+
+        if (job) {
+            record->lane = job->spec.strategy;
+            record->follows = 1;
+            record->phase = JOB_LIVE;
+            record->job = job;
+            nrecords++;
+            return;
+        }
     }
 
     if (ngx_helix_exec_admit(worker->exec, spec.strategy) != NGX_OK) {
@@ -915,7 +991,7 @@ stop_worker(worker_t *worker)
 static void
 kill_worker(worker_t *worker)
 {
-    state_t           *state;
+    record_t          *record;
     ngx_queue_t       *q;
     ngx_helix_job_t   *job;
 
@@ -934,10 +1010,10 @@ kill_worker(worker_t *worker)
          q = ngx_queue_next(q))
     {
         job = ngx_queue_data(q, ngx_helix_job_t, link);
-        state = job->state;
+        record = record_of(job);
 
-        state->record->end = NGX_HELIX_LOST;
-        over(state->record, NGX_HELIX_LOST);
+        record->end = NGX_HELIX_LOST;
+        over(record, NGX_HELIX_LOST);
     }
 }
 
@@ -1330,7 +1406,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     static ngx_cycle_t  cycle;
     static ngx_str_t  name = ngx_string("fuzz");
     static ngx_str_t  names[KINDS] = {
-        ngx_string("single"), ngx_string("shared")
+        ngx_string("single"), ngx_string("shared"), ngx_string("any")
     };
 
     ngx_pagesize = 4096;
@@ -1364,6 +1440,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     FUZZ_ASSERT(zone != NULL);
     FUZZ_ASSERT(ngx_helix_zone_kind(zone, &names[0]) == 0);
     FUZZ_ASSERT(ngx_helix_zone_kind(zone, &names[1]) == 1);
+    FUZZ_ASSERT(ngx_helix_zone_kind(zone, &names[2]) == 2);
     FUZZ_ASSERT(ngx_helix_zone_kind(zone, &names[0]) == 0);
 
     return 0;

@@ -171,7 +171,7 @@ test_table(void **state)
 
     /* every member of the struct but the policy has its row */
 
-    assert_int_equal(nrows, 14);
+    assert_int_equal(nrows, 15);
     assert_int_equal(sizeof(helix_settings_t)
                      - offsetof(helix_settings_t, inline_threshold),
                      nrows * 8);
@@ -196,6 +196,7 @@ test_initial(void **state)
     assert_int_equal(settings.queue, 512);
     assert_int_equal(settings.busy, 7);
     assert_int_equal(settings.nice, 5);
+    assert_int_equal(settings.memory, 512 << 20);
     assert_int_equal(settings.batching, 1);
     assert_int_equal(settings.batch_size, 8);
     assert_int_equal(settings.batch_delay, 10);
@@ -260,6 +261,10 @@ test_good(void **state)
         { "helix_pool", "busy=off", 0 },
         { "helix_pool", "nice=0", 0 },
         { "helix_pool", "nice=19", 19 },
+        { "helix_pool", "memory=1048576", 1048576 },
+        { "helix_pool", "memory=1024k", 1048576 },
+        { "helix_pool", "memory=64M", 64 << 20 },
+        { "helix_pool", "memory=2g", 2147483648 },
         { "helix_batch", "off", 0 },
         { "helix_batch", "on", 1 },
         { "helix_batch", "OFF", 0 },
@@ -396,6 +401,10 @@ test_range(void **state)
           "helix_pool busy=0 is out of range 1-64" },
         { "helix_pool", "busy=65",
           "helix_pool busy=65 is out of range 1-64" },
+        { "helix_pool", "memory=1k",
+          "helix_pool memory=1k is out of range 1m-1024g" },
+        { "helix_pool", "memory=18446744073709551615k",
+          "helix_pool memory=18446744073709551615k is out of range 1m-1024g" },
         { "helix_pool", "nice=20",
           "helix_pool nice=20 is out of range 0-19" },
         { "helix_batch", "size=0",
@@ -478,6 +487,15 @@ test_invalid(void **state)
         { "helix_pool", "busy=7.5",
           "invalid value \"7.5\" of \"busy\" in \"helix_pool\", a number "
           "such as \"7\" or \"off\" is expected" },
+        { "helix_pool", "memory=m",
+          "invalid value \"m\" of \"memory\" in \"helix_pool\", a size such "
+          "as \"512m\" is expected" },
+        { "helix_pool", "memory=1mm",
+          "invalid value \"1mm\" of \"memory\" in \"helix_pool\", a size such "
+          "as \"512m\" is expected" },
+        { "helix_pool", "memory=",
+          "invalid value \"\" of \"memory\" in \"helix_pool\", a size such "
+          "as \"512m\" is expected" },
         { "helix_pool", "nice=-5",
           "invalid value \"-5\" of \"nice\" in \"helix_pool\", a number such "
           "as \"5\" is expected" },
@@ -570,10 +588,10 @@ test_unknown(void **state)
           "\"queue=\"?" },
         { "helix_pool", "12",
           "invalid parameter \"12\" in \"helix_pool\", one of "
-          "\"concurrency=\", \"queue=\", \"busy=\", \"nice=\" is expected" },
+          "\"concurrency=\", \"queue=\", \"busy=\", \"nice=\", \"memory=\" is expected" },
         { "helix_pool", "",
           "invalid parameter \"\" in \"helix_pool\", one of "
-          "\"concurrency=\", \"queue=\", \"busy=\", \"nice=\" is expected" },
+          "\"concurrency=\", \"queue=\", \"busy=\", \"nice=\", \"memory=\" is expected" },
         { "helix_adapt", "budget=10ms",
           "invalid parameter \"budget=10ms\" in \"helix_adapt\", one of "
           "\"step=\", \"p95=\", \"factor=\", \"alpha=\" is expected" },
@@ -617,7 +635,7 @@ test_quote(void **state)
                  "invalid parameter "
                  "\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz...\" in "
                  "\"helix_pool\", one of \"concurrency=\", \"queue=\", "
-                 "\"busy=\", \"nice=\" is expected");
+                 "\"busy=\", \"nice=\", \"memory=\" is expected");
 
     /* not cut within a character */
 
