@@ -370,11 +370,11 @@ $t->wait_for(sub { $t->stats->{policy} eq 'predictive' }, 'the policy');
 
 job('/jobs?kind=probe&micros=10000') for 1 .. 20;
 
-($r, $j) = job('/jobs?kind=probe&levels=2&micros=1000000'
+($r, $j) = job('/jobs?kind=probe&levels=2&micros=500000'
                . '&latency_budget_ms=300');
 is($r->status, 200, 'predictive: an answer in time');
 ok(defined $j->{level}, 'with less') or diag($r->body);
-($r, $j) = job('/jobs?kind=probe&levels=2&micros=1000000'
+($r, $j) = job('/jobs?kind=probe&levels=2&micros=500000'
                . '&latency_budget_ms=300&min_quality=1');
 is($r->status, 503, 'or none');
 ($r, $j) = job('/pool?k=probe&micros=300000&latency_budget_ms=60');
@@ -478,7 +478,7 @@ is_deeply([map { $_->status } @others[1, 2]], [200, 200],
 $t->wait_for(sub { $t->stats->{cancelled} == $cancelled + 2 }, 'two cancelled');
 is($t->stats->{cancelled}, $cancelled + 2, 'the two that left');
 
-$long =~ s/600000/3000000/;
+$long =~ s/600000/1500000/;
 $cancelled = $t->stats->{cancelled};
 my @all = async("$long&latency_budget_ms=10000");
 $t->wait_for(sub { waiting() == 1 }, 'the first');
@@ -490,7 +490,7 @@ is($t->stats->{cancelled}, $cancelled + 2, 'all left: it is stopped');
 
 # one with less time does not wait for one with more
 
-$long =~ s/3000000/500000/;
+$long =~ s/1500000/500000/;
 my $before = $t->stats->{coalesced};
 $a = async("$long&latency_budget_ms=5000");
 $t->wait_for(sub { waiting() == 1 }, 'the first');

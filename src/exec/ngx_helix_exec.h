@@ -41,6 +41,7 @@ typedef struct {
     size_t                     memory;         /* of the plan */
     size_t                     extra;          /* likewise */
     ngx_uint_t                 level;          /* 0: full, else 1 + its name */
+    ngx_uint_t                 anytime;        /* may be cut short */
     double                     quality;        /* of the answer, 1: full */
     double                     min_quality;    /* the least that will do */
     ngx_str_t                  identity;       /* empty: not to be shared */

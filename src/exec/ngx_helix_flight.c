@@ -173,7 +173,7 @@ ngx_helix_job_join(ngx_helix_job_t *leader, const ngx_helix_job_spec_t *spec,
 
     deadline = spec->received + ngx_helix_job_budget(spec);
 
-    if (leader->spec.kind->quality == NULL && deadline > leader->deadline) {
+    if (!leader->spec.anytime && deadline > leader->deadline) {
         __atomic_store_n(&leader->deadline, deadline, __ATOMIC_RELAXED);
     }
 

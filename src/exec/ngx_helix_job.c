@@ -87,8 +87,8 @@ ngx_helix_job_init(ngx_helix_job_t *job, ngx_helix_exec_t *exec,
 uint64_t
 ngx_helix_job_cut(const ngx_helix_job_spec_t *spec, uint64_t deadline)
 {
-    return (spec->kind->quality && !spec->forced) ? deadline - NGX_HELIX_REPLY
-                                                  : (uint64_t) -1;
+    return (spec->anytime && !spec->forced) ? deadline - NGX_HELIX_REPLY
+                                            : (uint64_t) -1;
 }
 
 
@@ -165,6 +165,7 @@ ngx_helix_job_remove(ngx_helix_job_t *job)
     if (leader) {
         ngx_queue_remove(&job->follow);
         job->leader = NULL;
+        job->state = NULL;
         job->times.queue = ngx_helix_now() - job->spec.received;
 
         if (leader->ending && ngx_queue_empty(&leader->followers)) {
@@ -217,6 +218,7 @@ ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
     /* the answer to one may end the request of another */
 
     if (job->over) {
+        job->end = end;
         return;
     }
 
@@ -248,8 +250,16 @@ ngx_helix_job_decide(ngx_helix_job_t *job, ngx_helix_end_t end)
         job->times.queue = started - job->spec.received;
         job->times.exec = now - started;
         job->times.total = now - job->spec.received;
+
+        /* this may end the requests of those who follow, the last of them too,
+           and so the job itself */
+
+        job->over = 1;
         job->done(job);
+        job->over = 0;
         job->owner = NULL;
+
+        ngx_helix_job_abandon(job);
     }
 }
 

@@ -158,7 +158,7 @@ ngx_helix_unit_recheck(const helix_router_t *router, ngx_helix_unit_t *unit,
 
         /* better something in time than nothing */
 
-        if (job->spec.budget && !job->spec.forced && !unit->kind->quality
+        if (job->spec.budget && !job->spec.forced && !job->spec.anytime
             && !helix_router_recheck(router, &job->spec.entry,
                                      ngx_helix_unit_deadline(job), now))
         {
@@ -315,9 +315,7 @@ ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
         rc = unit->kind->step_batch(unit->states, unit->results, unit->n,
                                     &control.control);
 
-        if (unit->kind->quality) {
-            ngx_helix_unit_cut_batch(unit);
-        }
+        ngx_helix_unit_cut_batch(unit);
     } while (rc == HELIX_AGAIN);
 
     /* a kind that gave up, or forgot a job */

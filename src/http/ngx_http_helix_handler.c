@@ -202,6 +202,8 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->spec.kind_index = kind->index;
     ctx->spec.memory = ctx->plan.memory;
     ctx->spec.extra = ctx->plan.extra;
+    ctx->spec.anytime = (ctx->plan.flags & HELIX_ANYTIME)
+                        && kind->kind->quality;
     ctx->spec.quality = 1;
     ctx->spec.min_quality = ctx->min_quality;
     ctx->spec.work = ctx->plan.work;

@@ -59,6 +59,9 @@
                                        inputs, parameters, body and level: it
                                        may answer others that ask the same */
 #define HELIX_PURE_ID         0x2   /* and on the id; instead of HELIX_PURE */
+#define HELIX_ANYTIME         0x4   /* the host may stop the job before its
+                                       deadline and take what quality() says
+                                       there is; else it is never cut short */
 
 
 /* What helix offers to kinds; valid for ever. */
@@ -286,8 +289,9 @@ typedef struct {
                              uint32_t n, const helix_control_t *ctl);
 
     /*
-     * [loop] Optional: the kind can answer after any step, be it DONE or not.
-     * The quality of what finish() would write now, 0..1; 0: nothing yet.
+     * [loop] Optional, for jobs that are HELIX_ANYTIME: what finish() would
+     * write now, after any step or before the first, and how good that is,
+     * 0..1; 0: nothing yet.
      */
     double              (*quality)(const void *state);
 

@@ -141,13 +141,13 @@ helix_pc_plan(void *conf, const helix_args_t *args,
 
     plan->work = helix_pc_work(n->u64);
     plan->memory = sizeof(helix_pc_t) + helix_pc_dp_memory(n->u64);
-    plan->flags = HELIX_PURE;
+    plan->flags = HELIX_PURE|HELIX_ANYTIME;
     plan->batch_key = 1;
 
     if (plan->work > HELIX_PC_ASK) {
         plan->nlevels = 1;
         plan->levels[0].work = HELIX_PC_ASK;
-        plan->levels[0].quality = (float) helix_pc_known(n->u64);
+        plan->levels[0].quality = helix_pc_known(n->u64);
         plan->levels[0].name = 0;
     }
 

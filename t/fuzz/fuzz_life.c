@@ -541,7 +541,7 @@ done(ngx_helix_job_t *job)
 
     record = job->owner;
     state = job->state;
-    lead = state->record;
+    lead = state ? state->record : NULL;
 
     FUZZ_ASSERT((record == lead) == !record->follows && record->job == job);
     FUZZ_ASSERT(record->phase == JOB_LIVE && !record->told);
@@ -550,6 +550,9 @@ done(ngx_helix_job_t *job)
     FUZZ_ASSERT(job->end <= NGX_HELIX_SHED);
     FUZZ_ASSERT(job->batch_size >= 1);
     FUZZ_ASSERT(job->times.queue <= job->times.total);
+    FUZZ_ASSERT(state || (job->end != NGX_HELIX_COMPLETED
+                          && job->end != NGX_HELIX_FAILED
+                          && job->end != NGX_HELIX_SHED));
 
     /* only a result is a result, and none is withheld */
 
@@ -570,7 +573,8 @@ done(ngx_helix_job_t *job)
     }
 
     if (job->end == NGX_HELIX_SHED) {
-        FUZZ_ASSERT(current->settings.predictive && job->spec.budget);
+        FUZZ_ASSERT(current->settings.predictive
+                    && (job->spec.budget || record->follows));
         FUZZ_ASSERT(!lead->finished && !lead->running);
     }
 
@@ -624,6 +628,7 @@ start_job(worker_t *worker)
     spec.quality = 1;
     spec.min_quality = (when & 3) / 4.0;
     spec.kind = &kinds[spec.kind_index];
+    spec.anytime = (spec.kind->quality && (when & 0x10));
     spec.memory = sizeof(state_t) + 1 + when;
     spec.strategy = record->lane;
     spec.received = ngx_helix_now();
@@ -1250,7 +1255,14 @@ check_worker(worker_t *worker)
         njobs++;
 
         FUZZ_ASSERT(job->exec == worker->exec);
-        FUZZ_ASSERT(job->timer.timer_set);
+        FUZZ_ASSERT(job->timer.timer_set
+                    || !ngx_queue_empty(&job->followers));
+
+        if (job->leader) {
+            FUZZ_ASSERT(job->owner && !job->ending);
+            continue;
+        }
+
         check_moves(worker, job);
 
         if (job->spec.strategy == HELIX_SPAWN || !job->unit->taken) {

@@ -141,6 +141,8 @@ plan(void *conf, const helix_args_t *args, helix_plan_t *p)
     p->flags = (args->values[PURE].u64 == 1) ? HELIX_PURE
                : (args->values[PURE].u64 == 2) ? HELIX_PURE_ID : 0;
 
+    p->flags |= HELIX_ANYTIME;
+
     p->nlevels = (uint32_t) args->values[LEVELS].u64;
 
     for (i = 0; i < p->nlevels; i++) {

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
 Oracle of the built-in kinds: the kernels restated from their specification
-(the seed's, reference/seed-helixrouter.md section 8), slowly and plainly.
+(HelixRouter's), slowly and plainly.
 
 stdin:  one job a line, {"kind", "id", "inputs", "compute_cost"}
 stdout: one answer a line, the integer or repr() of the float
