@@ -34,6 +34,7 @@ static const helix_kind_t *const  ngx_http_helix_kinds[] = {
     &helix_kind_hashmix,
     &helix_kind_primecount,
     &helix_kind_montecarlo_risk,
+    &helix_kind_score,
     NULL
 };
 
@@ -139,7 +140,8 @@ ngx_http_helix_kernel_load(ngx_conf_t *cf, ngx_str_t *name)
 {
     size_t               size;
     ngx_str_t            file;
-    const char          *fault;
+    const char          *fault, *names[NGX_HELIX_KINDS + 1];
+    ngx_uint_t           i;
     helix_kind_t        *copy;
     const helix_kind_t  *kind;
 
@@ -148,10 +150,17 @@ ngx_http_helix_kernel_load(ngx_conf_t *cf, ngx_str_t *name)
     if (ngx_strlchr(file.data, file.data + file.len, '/') == NULL
         && ngx_strlchr(file.data, file.data + file.len, '.') == NULL)
     {
+        for (i = 0; ngx_http_helix_kinds[i]; i++) {
+            names[i] = ngx_http_helix_kinds[i]->name;
+        }
+
+        names[i] = NULL;
+
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown source \"%V\" in \"helix_kernel\", a "
-                           "shared object or one of the built-in hashmix, "
-                           "primecount, montecarlo_risk is expected", name);
+                           "unknown source \"%V\" in \"helix_kernel\", the "
+                           "path of a shared object or a built-in kind is "
+                           "expected%s", name,
+                           ngx_http_helix_quote_nearest(name, names));
         return NULL;
     }
 

@@ -166,7 +166,8 @@ is($s->{received}, 0, 'a status request is no job');
 is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    generation pressure pool thresholds received invalid
-                   dropped dropped_by_reason invalid_by_code strategies kinds
+                   dropped dropped_by_reason invalid_by_code
+                   batches_by_flush strategies kinds
                    crashes dry_run zone_size workers predictive
                    approximated coalesced), @books],
           'keys');

@@ -143,7 +143,8 @@ $t->get('/jobs?kind=hashmix&cost=100000000&budget_ms=600000') for 1 .. 10;
 
 my $before = $t->stats;
 
-cmp_ok($before->{kinds}{hashmix}{samples}, '>', 5, 'samples of the first jobs');
+cmp_ok($before->{kinds}{hashmix}{samples}, '>=', 5,
+       'samples of the first jobs');
 
 $rate = 100000000 * 10 / ($before->{predictive}{cpu_secs} * 1000);
 
@@ -272,8 +273,7 @@ $t->wait_for(sub { $t->stats->{pool}{busy} == 1 }, 'the first one') or die;
 
 my $hopeless = sent(job(100, 1500));
 
-$t->wait_for(sub { $t->stats->{strategies}{cpu_pool}{waiting} == 1 },
-             'the one that waits') or die;
+waiting(1, 'the one that waits');
 
 push @first, sent(job(2500, 1) =~ s{/jobs}{/pin}r);
 
@@ -364,11 +364,13 @@ my $first = sent(job(1000, 20000));
 
 waiting(0, 'a job runs');
 
-my $later = sent(job(400, 90000));
+# of one kind they would be done together
+
+my $later = sent(job(400, 90000) =~ s{/jobs}{/pin}r);
 
 waiting(1, 'one waits');
 
-my $sooner = sent(job(20, 60000));
+my $sooner = sent(job(20, 60000) =~ s{/jobs}{/pin}r);
 
 waiting(2, 'another one waits');
 
@@ -398,14 +400,6 @@ is(join(' ', map { $_->json->{batch_size} } @r), '4 4 4 4',
 is_deeply([map { $_->json->{outputs} } @r],
           [map { $_->json->{outputs} } @single], 'batched: the same results');
 is($first->recv->status, 200, 'the job before them');
-
-$first = sent(job(600, 20000));
-
-waiting(0, 'a job runs');
-
-$r = $t->get(job(2, 0, '&scaling=0.69'));
-is($r->json->{strategy}, 'cpu_pool', 'scaling below 0.70: not batched');
-is($first->recv->status, 200, 'the job before it');
 
 is($t->get(job(2, 0, '&scaling=0.9'))->json->{strategy}, 'cpu_pool',
    'a thread is free: not batched');

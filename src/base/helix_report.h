@@ -41,6 +41,17 @@ typedef struct {
 
 
 /*
+ * Sums over the batches of a kind, older ones discounted, in times that a job
+ * of the batch takes alone; of several workers they are added.
+ */
+
+typedef struct {
+    double      along;               /* jobs but the first of each batch */
+    double      added;               /* what these added to it */
+} helix_batches_t;
+
+
+/*
  * The work that waits or runs, by the time at which it is due.  A job keeps
  * its bucket until it leaves.  Buckets are 0.5 ms, 8 ms, 128 ms and 2 s wide,
  * for what is due within 32 ms, 512 ms, 8 s and 131 s; later is the last one.
@@ -82,6 +93,7 @@ typedef struct {
     uint64_t         head;           /* due, of the most urgent job that no
                                         thread has; 0: none */
     helix_backlog_t  backlog;
+    helix_batches_t  batches[HELIX_REPORT_KINDS];
 } helix_report_t;
 
 

@@ -32,3 +32,13 @@ const char *const  helix_reason_names[HELIX_REASONS + 1] = {
     "kernel",
     NULL
 };
+
+
+const char *const  helix_flush_names[HELIX_FLUSHES + 1] = {
+    "full",
+    "idle",
+    "slack",
+    "delay",
+    "shutdown",
+    NULL
+};

@@ -40,8 +40,21 @@ typedef enum {
 } helix_reason_t;
 
 
+/* Why a batch is not larger. */
+
+typedef enum {
+    HELIX_FLUSH_FULL = 0,
+    HELIX_FLUSH_IDLE,            /* no other waits, and a thread was free */
+    HELIX_FLUSH_SLACK,           /* with one more it would be late */
+    HELIX_FLUSH_DELAY,           /* of helix_batch: threshold policy */
+    HELIX_FLUSH_SHUTDOWN,
+    HELIX_FLUSHES
+} helix_flush_t;
+
+
 extern const char *const  helix_strategy_names[HELIX_STRATEGIES + 1];
 extern const char *const  helix_reason_names[HELIX_REASONS + 1];
+extern const char *const  helix_flush_names[HELIX_FLUSHES + 1];
 
 
 #endif /* HELIX_STRATEGY_H_INCLUDED */

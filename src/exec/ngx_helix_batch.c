@@ -3,7 +3,8 @@
 
 
 static void ngx_helix_batch_timer(ngx_event_t *ev);
-static void ngx_helix_batch_flush(ngx_helix_batch_t *batch);
+static void ngx_helix_batch_flush(ngx_helix_batch_t *batch,
+    helix_flush_t reason);
 
 
 ngx_int_t
@@ -35,7 +36,6 @@ ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec)
 ngx_int_t
 ngx_helix_batch_add(ngx_helix_job_t *job)
 {
-    ngx_helix_unit_t        *unit;
     ngx_helix_batch_t       *batch;
     const helix_settings_t  *settings;
 
@@ -48,22 +48,19 @@ ngx_helix_batch_add(ngx_helix_job_t *job)
             return NGX_ERROR;
         }
 
-        ngx_helix_pool_enter(job->exec->pool, job);
         ngx_add_timer(&batch->timer, settings->batch_delay);
-        return NGX_OK;
+
+    } else {
+        ngx_helix_unit_push(batch->unit, job);
     }
 
-    unit = batch->unit;
+    /* who goes does not wait for others */
 
-    ngx_helix_unit_push(unit, job);
-    ngx_helix_pool_enter(job->exec->pool, job);
+    if (ngx_exiting) {
+        ngx_helix_batch_flush(batch, HELIX_FLUSH_SHUTDOWN);
 
-    /* as many as there may be, or as can be done in time one by one */
-
-    if (unit->n == settings->batch_size
-        || job->spec.received + unit->work > unit->due)
-    {
-        ngx_helix_batch_flush(batch);
+    } else if (batch->unit->n == settings->batch_size) {
+        ngx_helix_batch_flush(batch, HELIX_FLUSH_FULL);
     }
 
     return NGX_OK;
@@ -85,32 +82,20 @@ ngx_helix_batch_forget(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit)
 }
 
 
-void
-ngx_helix_batches_flush(ngx_helix_exec_t *exec)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_HELIX_KINDS; i++) {
-        if (exec->batches[i].unit) {
-            ngx_helix_batch_flush(&exec->batches[i]);
-        }
-    }
-}
-
-
 static void
 ngx_helix_batch_timer(ngx_event_t *ev)
 {
-    ngx_helix_batch_flush(ev->data);
+    ngx_helix_batch_flush(ev->data, HELIX_FLUSH_DELAY);
 }
 
 
 static void
-ngx_helix_batch_flush(ngx_helix_batch_t *batch)
+ngx_helix_batch_flush(ngx_helix_batch_t *batch, helix_flush_t reason)
 {
     ngx_helix_unit_t  *unit;
 
     unit = batch->unit;
+    unit->flush = reason;
     batch->unit = NULL;
 
     if (batch->timer.timer_set) {

@@ -136,7 +136,7 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
         /* the threads have been joined: nobody else has a unit any more */
 
         if (job->unit && job->unit->taken) {
-            if (--job->unit->n == 0) {
+            if (--job->unit->refs == 0) {
                 ngx_free(job->unit);
             }
 

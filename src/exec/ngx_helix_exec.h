@@ -46,7 +46,8 @@ typedef struct {
     double                     min_quality;    /* the least that will do */
     ngx_str_t                  identity;       /* empty: not to be shared */
     helix_strategy_t           strategy;       /* spawn, cpu_pool or batch */
-    uint64_t                   work;           /* of the plan */
+    uint64_t                   work;           /* of the plan, or level */
+    uint64_t                   batch_key;      /* of the plan */
     uint64_t                   received;       /* ns, ngx_helix_now() */
     uint64_t                   budget;         /* ns, 0: none */
     ngx_msec_t                 timeout;

@@ -126,6 +126,7 @@ ngx_helix_job_start(ngx_helix_job_t *job, void *owner, ngx_helix_done_pt done)
 static ngx_int_t
 ngx_helix_lane_add(ngx_helix_job_t *job)
 {
+    ngx_uint_t         n;
     ngx_helix_unit_t  *unit;
 
     ngx_helix_predict_turn(job->exec);
@@ -137,13 +138,18 @@ ngx_helix_lane_add(ngx_helix_job_t *job)
         return NGX_OK;
 
     case HELIX_BATCH:
-        return ngx_helix_batch_add(job);
+        if (job->exec->predict == NULL) {
+            return ngx_helix_batch_add(job);
+        }
+
+        n = job->exec->settings->batch_size;
+        break;
 
     default: /* HELIX_CPU_POOL */
-        break;
+        n = 1;
     }
 
-    unit = ngx_helix_unit_create(job, 1);
+    unit = ngx_helix_unit_create(job, n);
     if (unit == NULL) {
         return NGX_ERROR;
     }

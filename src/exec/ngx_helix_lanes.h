@@ -31,8 +31,9 @@
     __atomic_load_n(&ngx_terminate, __ATOMIC_RELAXED)
 
 
-typedef struct ngx_helix_unit_s  ngx_helix_unit_t;
-typedef struct ngx_helix_pool_s  ngx_helix_pool_t;
+typedef struct ngx_helix_unit_s   ngx_helix_unit_t;
+typedef struct ngx_helix_pool_s   ngx_helix_pool_t;
+typedef struct ngx_helix_group_s  ngx_helix_group_t;
 
 
 /*
@@ -55,11 +56,33 @@ struct ngx_helix_unit_s {
     ngx_helix_unit_t       *next;           /* of those a runner has run */
     ngx_uint_t              queued;         /* event loop */
     ngx_uint_t              taken;          /* under the mutex */
+    ngx_uint_t              refs;           /* jobs that point to it */
+
+    /* a batch that is pulled, under the mutex */
+    ngx_queue_t             member;         /* of the group, */
+    ngx_helix_group_t      *group;          /* if it is in one */
+    ngx_helix_unit_t       *along;          /* units whose jobs came along */
+    ngx_helix_unit_t       *into;           /* or that of the batch */
+
+    helix_flush_t           flush;          /* why a batch is not larger */
 
     uint32_t                n;
     ngx_helix_job_t       **jobs;
     void                  **states;         /* step_batch() */
     uint8_t                *results;
+};
+
+
+/* Those of a kind and a batch key, by due time. */
+
+#define NGX_HELIX_GROUPS  64
+
+struct ngx_helix_group_s {
+    ngx_uint_t              kind;           /* in the zone */
+    uint64_t                key;
+    ngx_uint_t              n;              /* 0: it is free */
+    uint64_t                deadline;       /* ns, of the first */
+    ngx_queue_t             units;
 };
 
 
@@ -238,14 +261,39 @@ void ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
 ngx_int_t ngx_helix_pool_remove(ngx_helix_pool_t *pool,
     ngx_helix_unit_t *unit);
 
+/* [mutex] The groups of a pool, and work ahead that is not saved after all. */
+ngx_helix_group_t *ngx_helix_pool_groups(ngx_helix_pool_t *pool);
+void ngx_helix_pool_lead(ngx_helix_pool_t *pool, ngx_helix_job_t *job);
+
+void ngx_helix_groups_init(ngx_helix_group_t *groups);
+
+/* [loop] Does a job find others that it can be run with?  "size" is that of
+   batches. */
+ngx_uint_t ngx_helix_group_joins(ngx_helix_pool_t *pool,
+    const ngx_helix_job_spec_t *spec, ngx_uint_t size);
+
+/* [mutex] A unit of one job comes to wait in a group, and leaves it; pull()
+   takes those along that may, with the first of a group. */
+void ngx_helix_group_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
+void ngx_helix_group_remove(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit);
+void ngx_helix_group_pull(ngx_helix_pool_t *pool, ngx_helix_heap_t *heap,
+    const helix_router_t *router, ngx_helix_unit_t *unit, uint64_t now);
+
+/* [mutex] The job of "other" becomes one of "unit". */
+void ngx_helix_unit_merge(ngx_helix_unit_t *unit, ngx_helix_unit_t *other,
+    uint64_t now);
+
 /* A job that waits elsewhere counts as work ahead, and no longer. */
 void ngx_helix_pool_enter(ngx_helix_pool_t *pool, ngx_helix_job_t *job);
 void ngx_helix_pool_leave(ngx_helix_pool_t *pool, ngx_helix_job_t *job);
 
-/* [thread] Some ns of processor time of a unit of one job are done; is another
-   one, here or in another worker, due earlier? */
+/* [thread] Some ns of processor time of a unit are done; is another one, here
+   or in another worker, due earlier? */
 ngx_uint_t ngx_helix_pool_step(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
     uint64_t cpu);
+
+/* [loop] A batch has ended. */
+void ngx_helix_predict_batch(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit);
 
 /* [thread] Is the policy predictive?  Then it wants to know what was used. */
 ngx_uint_t ngx_helix_pool_predicts(ngx_helix_pool_t *pool);
@@ -275,7 +323,6 @@ void ngx_helix_unit_end(ngx_helix_unit_t *unit);
 
 ngx_int_t ngx_helix_batches_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec);
 ngx_int_t ngx_helix_batch_add(ngx_helix_job_t *job);
-void ngx_helix_batches_flush(ngx_helix_exec_t *exec);
 
 /* The unit of a job that leaves its buffer before it was flushed. */
 void ngx_helix_batch_forget(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit);

@@ -54,6 +54,7 @@ struct ngx_helix_pool_s {
     ngx_helix_heap_t        heap;
     ngx_uint_t              pending;      /* runners posted, still without a
                                              unit */
+    ngx_helix_group_t       groups[NGX_HELIX_GROUPS];
 };
 
 
@@ -72,6 +73,8 @@ static void ngx_helix_runner_put(ngx_helix_pool_t *pool,
 static void ngx_helix_runner_prepare(ngx_helix_pool_t *pool);
 static ngx_helix_unit_t *ngx_helix_pool_take(ngx_helix_pool_t *pool);
 static void ngx_helix_pool_publish(ngx_helix_pool_t *pool);
+static void ngx_helix_pool_begin(ngx_helix_pool_t *pool,
+    ngx_helix_unit_t *unit, uint64_t now);
 
 
 ngx_helix_pool_t *
@@ -140,6 +143,7 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     pool->added.log = exec->log;
 
     (void) pthread_mutex_init(&pool->mutex, NULL);
+    ngx_helix_groups_init(pool->groups);
 
     return pool;
 }
@@ -175,6 +179,10 @@ ngx_helix_pool_add(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
     ngx_helix_heap_add(&pool->heap, unit);
     ngx_helix_pool_publish(pool);
 
+    if (pool->exec->predict && unit->lane == HELIX_BATCH) {
+        ngx_helix_group_add(pool, unit);
+    }
+
     (void) pthread_mutex_unlock(&pool->mutex);
 
     /* at the end of this turn of the event loop, once for all that it adds */
@@ -194,7 +202,10 @@ ngx_helix_pool_remove(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    if (!unit->taken) {
+    /* a batch that has begun stays as it is */
+
+    if (!unit->taken && unit->along == NULL) {
+        ngx_helix_group_remove(pool, unit);
         ngx_helix_heap_remove(&pool->heap, unit);
         ngx_helix_pool_publish(pool);
         rc = NGX_OK;
@@ -203,6 +214,21 @@ ngx_helix_pool_remove(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
     (void) pthread_mutex_unlock(&pool->mutex);
 
     return rc;
+}
+
+
+ngx_helix_group_t *
+ngx_helix_pool_groups(ngx_helix_pool_t *pool)
+{
+    return pool->groups;
+}
+
+
+void
+ngx_helix_pool_lead(ngx_helix_pool_t *pool, ngx_helix_job_t *job)
+{
+    helix_backlog_lead(&ngx_helix_slot_report(pool->exec->slot)->backlog,
+                       &job->spec.entry);
 }
 
 
@@ -248,14 +274,27 @@ ngx_uint_t
 ngx_helix_pool_step(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
     uint64_t cpu)
 {
+    int64_t           left, part;
     uint64_t          due;
+    ngx_uint_t        i;
+    helix_entry_t    *entry;
     helix_backlog_t  *backlog;
 
     backlog = &ngx_helix_slot_report(pool->exec->slot)->backlog;
 
     (void) pthread_mutex_lock(&pool->mutex);
 
-    helix_backlog_reduce(backlog, &unit->jobs[0]->spec.entry, cpu);
+    /* of a batch from the last job to the first: what is left is due with
+       that one */
+
+    left = (int64_t) cpu;
+
+    for (i = unit->n; i-- && left; left -= part) {
+        entry = &unit->jobs[i]->spec.entry;
+        part = i ? ngx_min(left, entry->work) : left;
+
+        helix_backlog_reduce(backlog, entry, part);
+    }
 
     (void) pthread_mutex_unlock(&pool->mutex);
 
@@ -303,7 +342,7 @@ static void
 ngx_helix_pool_pump(ngx_helix_pool_t *pool)
 {
     ngx_int_t   rc;
-    ngx_uint_t  n, busy, free, waiting, idle;
+    ngx_uint_t  n, busy, free, waiting;
 
     if (pool->tp == NULL) {
         return;
@@ -320,15 +359,8 @@ ngx_helix_pool_pump(ngx_helix_pool_t *pool)
 
     pool->pending += n;
     waiting = pool->heap.n - ngx_min(pool->pending, pool->heap.n);
-    idle = (pool->heap.n == 0 && free);
 
     (void) pthread_mutex_unlock(&pool->mutex);
-
-    /* a batch that waits while a thread is free gains nothing */
-
-    if (idle && pool->exec->predict) {
-        ngx_helix_batches_flush(pool->exec);
-    }
 
     rc = ngx_helix_pool_post(pool, n);
 
@@ -594,6 +626,32 @@ ngx_helix_pool_publish(ngx_helix_pool_t *pool)
 }
 
 
+/* What is about to run for the first time may be too late, or may take others
+   along. */
+
+static void
+ngx_helix_pool_begin(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
+    uint64_t now)
+{
+    helix_router_t  *router;
+
+    if (pool->exec->predict == NULL) {
+        return;
+    }
+
+    router = &pool->exec->predict->router;
+
+    ngx_helix_unit_recheck(router, unit, now);
+
+    if (unit->group && unit->results[0] == HELIX_AGAIN) {
+        ngx_helix_group_pull(pool, &pool->heap, router, unit, now);
+
+    } else {
+        ngx_helix_group_remove(pool, unit);
+    }
+}
+
+
 /* The head of the queue becomes the thread's. */
 
 static ngx_helix_unit_t *
@@ -608,15 +666,13 @@ ngx_helix_pool_take(ngx_helix_pool_t *pool)
     unit->taken = 1;
 
     ngx_helix_heap_remove(&pool->heap, unit);
-    ngx_helix_pool_publish(pool);
 
     if (unit->started == 0) {
         unit->started = now;
-
-        if (pool->exec->predict) {
-            ngx_helix_unit_recheck(&pool->exec->predict->router, unit, now);
-        }
+        ngx_helix_pool_begin(pool, unit, now);
     }
+
+    ngx_helix_pool_publish(pool);
 
     ngx_helix_wait_leave(pool->exec->slot, unit->lane, unit->n);
 

@@ -91,11 +91,16 @@ ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
     /* of other kinds a batch is one job after the other */
 
     job.scaling = scaling;
+    job.blocking = (spec->kind->flags & HELIX_BLOCKING);
     job.batchable = batchable && spec->kind->step_batch;
+    job.joins = job.batchable
+                && ngx_helix_group_joins(exec->pool, spec,
+                                         exec->settings->batch_size);
 
     view.now = spec->received;
     view.busy = ngx_helix_tokens_busy(exec->zone);
-    view.waiting = ngx_helix_waiting(exec->zone, HELIX_CPU_POOL);
+    view.waiting = ngx_helix_waiting(exec->zone, HELIX_CPU_POOL)
+                   + ngx_helix_waiting(exec->zone, HELIX_BATCH);
     view.spawned = exec->spawn.work;
     view.turn = predict->inlined;
 
@@ -274,6 +279,33 @@ ngx_helix_predict_ended(ngx_helix_exec_t *exec,
     helix_router_ended(&exec->predict->router, &job, &spec->service, cpu,
                        end == NGX_HELIX_COMPLETED && alone && cpu,
                        end == NGX_HELIX_COMPLETED && !late);
+}
+
+
+void
+ngx_helix_predict_batch(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit)
+{
+    double      others;
+    ngx_uint_t  i;
+
+    if (exec->predict == NULL || unit->n < 2) {
+        return;
+    }
+
+    others = 0;
+
+    for (i = 0; i < unit->n; i++) {
+
+        if (unit->results[i] != HELIX_DONE) {
+            return;
+        }
+
+        others += i ? unit->jobs[i]->spec.service.mean : 0;
+    }
+
+    helix_router_batched(&exec->predict->router,
+                         unit->jobs[0]->spec.kind_index, unit->n,
+                         unit->jobs[0]->spec.service.mean, others, unit->cpu);
 }
 
 

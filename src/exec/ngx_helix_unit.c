@@ -16,7 +16,8 @@ static uint64_t ngx_helix_unit_cut(ngx_helix_job_t *job);
 static void ngx_helix_unit_order(ngx_helix_unit_t *unit, ngx_helix_job_t *job);
 static ngx_uint_t ngx_helix_unit_run_one(ngx_helix_pool_t *pool,
     ngx_helix_unit_t *unit, ngx_uint_t i, ngx_helix_clock_t *clock);
-static void ngx_helix_unit_run_batch(ngx_helix_unit_t *unit);
+static ngx_uint_t ngx_helix_unit_run_batch(ngx_helix_pool_t *pool,
+    ngx_helix_unit_t *unit, ngx_helix_clock_t *clock);
 static void ngx_helix_clock_start(ngx_helix_pool_t *pool,
     ngx_helix_clock_t *clock);
 static uint64_t ngx_helix_clock_read(ngx_helix_pool_t *pool,
@@ -58,11 +59,29 @@ ngx_helix_unit_push(ngx_helix_unit_t *unit, ngx_helix_job_t *job)
     unit->states[unit->n] = job->state;
     unit->results[unit->n] = HELIX_AGAIN;
     unit->n++;
+    unit->refs++;
 
     job->unit = unit;
     unit->work += (uint64_t) job->spec.entry.work;
 
     ngx_helix_unit_order(unit, job);
+}
+
+
+void
+ngx_helix_unit_merge(ngx_helix_unit_t *unit, ngx_helix_unit_t *other,
+    uint64_t now)
+{
+    unit->jobs[unit->n] = other->jobs[0];
+    unit->states[unit->n] = other->states[0];
+    unit->results[unit->n] = HELIX_AGAIN;
+    unit->n++;
+
+    other->taken = 1;
+    other->started = now;
+    other->into = unit;
+    other->along = unit->along;
+    unit->along = other;
 }
 
 
@@ -113,6 +132,7 @@ ngx_helix_unit_remove(ngx_helix_job_t *job)
     for (i = 0; unit->jobs[i] != job; i++) { /* void */ }
 
     unit->n--;
+    unit->refs--;
 
     for ( /* void */ ; i < unit->n; i++) {
         unit->jobs[i] = unit->jobs[i + 1];
@@ -178,7 +198,9 @@ ngx_helix_unit_run(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit)
     ngx_helix_clock_start(pool, &clock);
 
     if (unit->n > 1 && unit->kind->step_batch) {
-        ngx_helix_unit_run_batch(unit);
+        if (!ngx_helix_unit_run_batch(pool, unit, &clock)) {
+            return 0;
+        }
 
     } else {
         for (i = 0; i < unit->n; i++) {
@@ -297,16 +319,18 @@ ngx_helix_clock_read(ngx_helix_pool_t *pool, ngx_helix_clock_t *clock,
 }
 
 
-static void
-ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
+static ngx_uint_t
+ngx_helix_unit_run_batch(ngx_helix_pool_t *pool, ngx_helix_unit_t *unit,
+    ngx_helix_clock_t *clock)
 {
     int                  rc;
+    uint64_t             cpu;
     ngx_uint_t           i;
     ngx_helix_control_t  control;
 
-    do {
+    for ( ;; ) {
         if (ngx_helix_terminated() || !ngx_helix_unit_drop_cancelled(unit)) {
-            return;
+            return 1;
         }
 
         ngx_helix_control_init(&control,
@@ -316,7 +340,19 @@ ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
                                     &control.control);
 
         ngx_helix_unit_cut_batch(unit);
-    } while (rc == HELIX_AGAIN);
+
+        if (rc != HELIX_AGAIN) {
+            break;
+        }
+
+        if (clock->predictive) {
+            cpu = ngx_helix_clock_read(pool, clock, unit);
+
+            if (ngx_helix_pool_step(pool, unit, cpu)) {
+                return 0;
+            }
+        }
+    }
 
     /* a kind that gave up, or forgot a job */
 
@@ -325,6 +361,8 @@ ngx_helix_unit_run_batch(ngx_helix_unit_t *unit)
             unit->results[i] = HELIX_FAILED;
         }
     }
+
+    return 1;
 }
 
 
@@ -374,9 +412,10 @@ ngx_helix_unit_drop_cancelled(ngx_helix_unit_t *unit)
 void
 ngx_helix_unit_end(ngx_helix_unit_t *unit)
 {
-    uint64_t          exec, cpu;
-    ngx_uint_t        i, ran;
-    ngx_helix_job_t  *job;
+    uint64_t           exec, cpu;
+    ngx_uint_t         i, ran;
+    ngx_helix_job_t   *job;
+    ngx_helix_unit_t  *along;
 
     exec = unit->exec;
 
@@ -392,6 +431,11 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
 
     cpu = ran ? unit->cpu / ran : 0;
 
+    if (unit->lane == HELIX_BATCH) {
+        ngx_helix_predict_batch(unit->jobs[0]->exec, unit);
+        ngx_helix_count_flush(unit->jobs[0]->exec->slot, unit->flush);
+    }
+
     /* ending one job may detach others of the same unit: not sooner than in
        their own turn are they gone */
 
@@ -404,6 +448,12 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
         job->cpu = unit->states[i] ? cpu : 0;
 
         ngx_helix_job_end(job, ngx_helix_job_result(job, unit->results[i]));
+    }
+
+    while (unit->along) {
+        along = unit->along;
+        unit->along = along->along;
+        ngx_free(along);
     }
 
     ngx_free(unit);

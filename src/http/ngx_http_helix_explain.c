@@ -120,6 +120,12 @@ ngx_http_helix_write_explain(helix_json_writer_t *json,
     helix_json_key(json, "reason");
     helix_json_cstring(json, helix_reason_names[ctx->decision.reason]);
 
+    if (ctx->spec.level) {
+        helix_json_key(json, "level");
+        helix_json_cstring(json,
+                           ctx->spec.kind->levels[ctx->spec.level - 1]);
+    }
+
     ngx_http_helix_explain_inputs(json, ctx, hmcf);
 
     if (hmcf->settings.predictive) {
@@ -265,8 +271,10 @@ ngx_http_helix_explain_predictive(helix_json_writer_t *json,
         return;
     }
 
-    ngx_http_helix_explain_change(json, "p90_ms <= %.3f -> inline",
-                                  v->limit / 1e6);
+    if (v->verdicts[HELIX_INLINE] != HELIX_LANE_BLOCKING) {
+        ngx_http_helix_explain_change(json, "p90_ms <= %.3f -> inline",
+                                      v->limit / 1e6);
+    }
 
     ngx_http_helix_explain_pool(json, ctx);
 }
@@ -282,8 +290,7 @@ ngx_http_helix_explain_pool(helix_json_writer_t *json,
 
     v = &ctx->verdict;
 
-    lane = (ctx->decision.strategy == HELIX_BATCH) ? HELIX_BATCH
-                                                   : HELIX_CPU_POOL;
+    lane = v->finish[HELIX_BATCH] ? HELIX_BATCH : HELIX_CPU_POOL;
 
     /* 0: there is no time even to run alone */
 
@@ -298,13 +305,15 @@ ngx_http_helix_explain_pool(helix_json_writer_t *json,
 
     case HELIX_SHARE:
         ngx_http_helix_explain_change(json, "the kind asks for less, or "
-                                      "others do -> cpu_pool");
+                                      "others do -> %s",
+                                      helix_strategy_names[lane]);
         break;
 
     case HELIX_TOO_BIG:
     case HELIX_EXPLORED:
-        ngx_http_helix_explain_change(json, "within_ms >= %.3f -> cpu_pool",
-                                      alone / 1e6);
+        ngx_http_helix_explain_change(json, "within_ms >= %.3f -> %s",
+                                      alone / 1e6,
+                                      helix_strategy_names[lane]);
         break;
 
     case HELIX_QUEUE_FULL:
@@ -321,7 +330,8 @@ ngx_http_helix_explain_pool(helix_json_writer_t *json,
     case HELIX_INFEASIBLE:
         if (v->verdicts[HELIX_CPU_POOL] == HELIX_LANE_OTHERS_LATE) {
             ngx_http_helix_explain_change(json, "fewer admitted jobs are due "
-                                          "after this one -> cpu_pool");
+                                          "after this one -> %s",
+                                          helix_strategy_names[lane]);
             break;
         }
 
@@ -332,8 +342,9 @@ ngx_http_helix_explain_pool(helix_json_writer_t *json,
             break;
         }
 
-        ngx_http_helix_explain_change(json, "within_ms >= %.3f -> cpu_pool",
-                                      needed / 1e6);
+        ngx_http_helix_explain_change(json, "within_ms >= %.3f -> %s",
+                                      needed / 1e6,
+                                      helix_strategy_names[lane]);
         break;
 
     default: /* HELIX_HEAVY, HELIX_BATCHABLE */

@@ -202,6 +202,7 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->spec.kind_index = kind->index;
     ctx->spec.memory = ctx->plan.memory;
     ctx->spec.extra = ctx->plan.extra;
+    ctx->spec.batch_key = ctx->plan.batch_key;
     ctx->spec.anytime = (ctx->plan.flags & HELIX_ANYTIME)
                         && kind->kind->quality;
     ctx->spec.quality = 1;

@@ -105,6 +105,7 @@ ngx_http_helix_send_prometheus(ngx_http_request_t *r,
 
     ngx_http_helix_expose_scalars(&e);
     ngx_http_helix_expose_books(&e);
+
     /* the reasons before it are never those of a drop */
 
     ngx_http_helix_expose_causes(&e, "helix_drop_reasons_total", "reason",
@@ -115,6 +116,10 @@ ngx_http_helix_send_prometheus(ngx_http_request_t *r,
                                  ngx_helix_invalid_names, s->counts.invalid,
                                  "Requests refused before a decision, by code "
                                  "of the problem.");
+    ngx_http_helix_expose_causes(&e, "helix_batches_total", "flush",
+                                 helix_flush_names, s->counts.flushes,
+                                 "Batches that ran on threads, by why they "
+                                 "were not larger.");
     ngx_http_helix_expose_waiting(&e);
     ngx_http_helix_expose_hists(&e);
 

@@ -45,6 +45,8 @@ ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
     ngx_http_helix_stats_books(&json, &s->total, NGX_HTTP_HELIX_TOTAL);
     ngx_http_helix_stats_named(&json, "dropped_by_reason", helix_reason_names,
                                s->counts.dropped);
+    ngx_http_helix_stats_named(&json, "batches_by_flush", helix_flush_names,
+                               s->counts.flushes);
     ngx_http_helix_stats_named(&json, "invalid_by_code",
                                ngx_helix_invalid_names, s->counts.invalid);
     ngx_http_helix_stats_lanes(&json, s);

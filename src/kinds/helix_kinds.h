@@ -11,6 +11,7 @@
 extern const helix_kind_t  helix_kind_hashmix;
 extern const helix_kind_t  helix_kind_primecount;
 extern const helix_kind_t  helix_kind_montecarlo_risk;
+extern const helix_kind_t  helix_kind_score;
 
 
 #endif /* HELIX_KINDS_H_INCLUDED */

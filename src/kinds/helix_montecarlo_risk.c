@@ -1,6 +1,7 @@
 
 /*
- * montecarlo_risk: the 5 % quantile of simulated returns, in the seed's form.
+ * montecarlo_risk.  With positions it is the full form, of helix_risk.h; else
+ * the 5 % quantile of simulated returns, in the seed's form.
  *
  * A sample is a function of the drawn integer r alone, and a non-decreasing
  * one: conversion to double, scaling by a power of two, multiplication by a
@@ -17,6 +18,7 @@
 #include <math.h>
 
 #include "helix_kinds.h"
+#include "helix_risk.h"
 
 
 #define HELIX_MC_UNIT    200            /* cost of a simulation */
@@ -31,8 +33,11 @@
 
 #define HELIX_MC_2_64    18446744073709551616.0
 
+#define HELIX_MC_SEED    0              /* the first word of a state */
+
 
 typedef struct {
+    uint64_t   form;
     double     mean;
     double     vol;
     uint64_t   seed;
@@ -54,7 +59,14 @@ static int helix_mc_plan(void *conf, const helix_args_t *args,
 static void helix_mc_start(void *conf, void *state,
     const helix_args_t *args);
 static int helix_mc_step(void *state, const helix_control_t *ctl);
+static int helix_mc_step_batch(void **states, uint8_t *results, uint32_t n,
+    const helix_control_t *ctl);
+static double helix_mc_quality(const void *state);
 static void helix_mc_finish(const void *state, helix_output_t *out);
+static int helix_mc_is_full(const helix_args_t *args);
+static int helix_mc_plan_seed(const helix_args_t *args, helix_plan_t *plan);
+static void helix_mc_start_seed(helix_mc_t *job, const helix_args_t *args);
+static int helix_mc_step_seed(helix_mc_t *job, const helix_control_t *ctl);
 
 static uint32_t helix_mc_sims(uint64_t cost);
 static uint32_t helix_mc_rank(uint32_t n);
@@ -69,28 +81,161 @@ static void helix_mc_partition(uint64_t *v, uint32_t *low, uint32_t *high,
 static void helix_mc_sort(uint64_t *v, uint32_t n);
 
 
+static const helix_param_t  helix_mc_params[] = {
+    { "assets", HELIX_PARAM_JSON, 0, HELIX_RISK_TEXT,
+      "array of {spot, vol, carry}" },
+    { "correlation", HELIX_PARAM_JSON, 0, HELIX_RISK_TEXT,
+      "array of rows of numbers" },
+    { "positions", HELIX_PARAM_JSON, 0, HELIX_RISK_TEXT,
+      "array of {asset, type, quantity, strike, expiry, rate}" },
+    { "rate", HELIX_PARAM_F64, -1, 1, "interest a year" },
+    { "horizon", HELIX_PARAM_F64, 0, 100, "years" },
+    { "steps", HELIX_PARAM_U64, 1, HELIX_RISK_STEPS, "of the horizon" },
+    { "student_t", HELIX_PARAM_U64, 0, 64, "degrees of freedom" },
+    { "jumps", HELIX_PARAM_JSON, 0, HELIX_RISK_TEXT, "{rate, mean, sd}" },
+    { "levels", HELIX_PARAM_JSON, 0, HELIX_RISK_TEXT,
+      "array of confidence levels" },
+    { "paths", HELIX_PARAM_U64, HELIX_RISK_MIN_PATHS, HELIX_RISK_MAX_PATHS,
+      "scenarios" },
+    { "seed", HELIX_PARAM_U64, 0, HELIX_MC_2_64, "of the random numbers" },
+    { "model", HELIX_PARAM_TEXT, 0, 16, "full or delta_gamma" },
+    { "estimator", HELIX_PARAM_TEXT, 0, 16, "plain, is or auto" },
+    { .name = NULL }
+};
+
+
+static const char *const  helix_mc_levels[] = {
+    "importance", "paths_4", "delta_gamma", "closed", NULL
+};
+
+
 const helix_kind_t  helix_kind_montecarlo_risk = {
     .size = sizeof(helix_kind_t),
     .abi = HELIX_KIND_ABI,
     .name = "montecarlo_risk",
     .max_work = HELIX_MC_MAX,
+    .params = helix_mc_params,
+    .levels = helix_mc_levels,
     .plan = helix_mc_plan,
     .start = helix_mc_start,
     .step = helix_mc_step,
+    .step_batch = helix_mc_step_batch,
+    .quality = helix_mc_quality,
     .finish = helix_mc_finish
 };
+
+
+static inline int
+helix_mc_full(const void *state)
+{
+    return *(const uint64_t *) state == HELIX_RISK_FULL;
+}
 
 
 static int
 helix_mc_plan(void *conf, const helix_args_t *args,
     helix_plan_t *plan)
 {
-    uint32_t  n;
-
     (void) conf;
+
+    if (helix_mc_is_full(args)) {
+        return helix_risk_plan(args, plan);
+    }
+
+    return helix_mc_plan_seed(args, plan);
+}
+
+
+/* Any parameter: a job that lacks only its positions is told so. */
+
+static int
+helix_mc_is_full(const helix_args_t *args)
+{
+    uint32_t  i;
+
+    for (i = 0; args->values != NULL && i < HELIX_RISK_NPARAMS; i++) {
+        if (args->values[i].given) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+helix_mc_start(void *conf, void *state,
+    const helix_args_t *args)
+{
+    (void) conf;
+
+    if (helix_mc_is_full(args)) {
+        helix_risk_start(state, args);
+
+    } else {
+        helix_mc_start_seed(state, args);
+    }
+}
+
+
+static int
+helix_mc_step(void *state, const helix_control_t *ctl)
+{
+    if (helix_mc_full(state)) {
+        return helix_risk_step(state, ctl);
+    }
+
+    return helix_mc_step_seed(state, ctl);
+}
+
+
+/* Jobs of the seed's form share nothing. */
+
+static int
+helix_mc_step_batch(void **states, uint8_t *results, uint32_t n,
+    const helix_control_t *ctl)
+{
+    uint32_t  i, ended;
+
+    ended = 0;
+
+    for (i = 0; i < n; i++) {
+
+        if (states[i] == NULL || results[i] != HELIX_AGAIN
+            || helix_mc_full(states[i]))
+        {
+            continue;
+        }
+
+        if ((ended && ctl->poll(ctl))
+            || helix_mc_step_seed(states[i], ctl) == HELIX_AGAIN)
+        {
+            return HELIX_AGAIN;
+        }
+
+        results[i] = HELIX_DONE;
+        ended = 1;
+    }
+
+    return helix_risk_step_batch(states, results, n, ctl);
+}
+
+
+static double
+helix_mc_quality(const void *state)
+{
+    return helix_mc_full(state) ? helix_risk_quality(state) : 0.0;
+}
+
+
+static int
+helix_mc_plan_seed(const helix_args_t *args, helix_plan_t *plan)
+{
+    uint32_t  n;
 
     n = helix_mc_sims(args->cost);
 
+    plan->flags = HELIX_PURE_ID;
     plan->work = (uint64_t) n * HELIX_MC_UNIT;
     plan->memory = sizeof(helix_mc_t)
                    + helix_mc_size(helix_mc_rank(n)) * sizeof(uint64_t);
@@ -100,18 +245,13 @@ helix_mc_plan(void *conf, const helix_args_t *args,
 
 
 static void
-helix_mc_start(void *conf, void *state,
-    const helix_args_t *args)
+helix_mc_start_seed(helix_mc_t *job, const helix_args_t *args)
 {
-    double       share;
-    uint32_t     i;
-    uint64_t     v;
-    helix_mc_t  *job;
+    double    share;
+    uint32_t  i;
+    uint64_t  v;
 
-    (void) conf;
-
-    job = state;
-
+    job->form = HELIX_MC_SEED;
     job->mean = 0.0;
     job->vol = 1.0;
 
@@ -140,12 +280,8 @@ helix_mc_start(void *conf, void *state,
 
 
 static int
-helix_mc_step(void *state, const helix_control_t *ctl)
+helix_mc_step_seed(helix_mc_t *job, const helix_control_t *ctl)
 {
-    helix_mc_t  *job;
-
-    job = state;
-
     for ( ;; ) {
 
         if (job->drawn < job->n) {
@@ -167,6 +303,11 @@ helix_mc_finish(const void *state, helix_output_t *out)
 {
     double             u, base;
     const helix_mc_t  *job;
+
+    if (helix_mc_full(state)) {
+        helix_risk_finish(state, out);
+        return;
+    }
 
     job = state;
 

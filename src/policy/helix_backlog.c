@@ -117,6 +117,33 @@ helix_backlog_reduce(helix_backlog_t *backlog, helix_entry_t *entry,
 
 
 void
+helix_backlog_lead(helix_backlog_t *backlog, helix_entry_t *entry)
+{
+    uint32_t         level, i;
+    int64_t          variance;
+    helix_bucket_t  *bucket;
+
+    if (entry->work <= 0) {
+        return;
+    }
+
+    level = entry->bucket / HELIX_BACKLOG_SIZE;
+    i = entry->bucket % HELIX_BACKLOG_SIZE;
+    bucket = &backlog->buckets[level][i];
+
+    variance = (int64_t) ((double) entry->variance * (double) entry->saved
+                          / (double) entry->work);
+
+    helix_set(&bucket->work, bucket->work + entry->saved);
+    helix_set(&bucket->variance, bucket->variance + variance);
+
+    entry->work += entry->saved;
+    entry->variance += variance;
+    entry->saved = 0;
+}
+
+
+void
 helix_backlog_merge(helix_backlog_t *sum, const helix_backlog_t *part)
 {
     uint32_t               level, i;

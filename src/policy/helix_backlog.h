@@ -17,7 +17,10 @@
 
 typedef struct {
     uint64_t    due;                 /* ns */
+    uint64_t    aim;                 /* ns, to be done by then, */
+    uint64_t    deadline;            /* and at the latest */
     int64_t     work;                /* ns left */
+    int64_t     saved;               /* ns more, if no batch saves them */
     int64_t     variance;            /* us^2 left */
     uint32_t    bucket;
     float       drift;               /* of the model when work was predicted */
@@ -39,6 +42,10 @@ void helix_backlog_remove(helix_backlog_t *backlog, helix_entry_t *entry);
 /* Some of the work has been done; at most what is left. */
 void helix_backlog_reduce(helix_backlog_t *backlog, helix_entry_t *entry,
     int64_t work);
+
+/* It joined a batch, and is the first of one now: all that it takes alone is
+   ahead. */
+void helix_backlog_lead(helix_backlog_t *backlog, helix_entry_t *entry);
 
 /* sum += part.  Of a report that another process writes: it may be torn, by
    the length of one job. */

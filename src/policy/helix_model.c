@@ -189,8 +189,7 @@ helix_samples_add(helix_samples_t *s, const helix_fit_t *fit, double *drift,
     }
 
     if (warm) {
-        *drift = HELIX_DRIFT_LEAK * *drift
-                 + HELIX_DRIFT_GAIN * helix_clip(residual, HELIX_DRIFT_CLIP);
+        *drift = helix_drift(*drift, residual);
     }
 
     /* odd, also if one before us died in the middle */
@@ -207,6 +206,14 @@ helix_samples_add(helix_samples_t *s, const helix_fit_t *fit, double *drift,
     __atomic_store(&s->quantile, &next.quantile, __ATOMIC_RELAXED);
 
     __atomic_store_n(&s->version, s->version + 1, __ATOMIC_RELEASE);
+}
+
+
+double
+helix_drift(double drift, double residual)
+{
+    return HELIX_DRIFT_LEAK * drift
+           + HELIX_DRIFT_GAIN * helix_clip(residual, HELIX_DRIFT_CLIP);
 }
 
 

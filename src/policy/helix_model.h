@@ -56,4 +56,8 @@ void helix_samples_add(helix_samples_t *samples, const helix_fit_t *fit,
     double *drift, uint64_t work, uint64_t cpu);
 
 
+/* What the drift is after a residual. */
+double helix_drift(double drift, double residual);
+
+
 #endif /* HELIX_MODEL_H_INCLUDED */

@@ -10,17 +10,21 @@
 #define HELIX_MARGIN_START    2.5
 
 
-#define HELIX_SHARE_BACKLOG   20e6         /* ns of work: below it shares do
+#define HELIX_SHARE_BACKLOG   20e6         /* ns of work, and */
+#define HELIX_SHARE_BUDGET    0.25         /* of a budget: below it shares do
                                               not bind */
 
 #define HELIX_PROBE           1e9          /* ns */
 #define HELIX_PROBE_SHARE     20           /* budgets from one to the next */
 
-#define HELIX_SCALING_BATCH   0.70f
+#define HELIX_REJOIN          100          /* ticks; in one of them */
 
 #define HELIX_RETRY_MIN       1.0          /* ms */
 #define HELIX_RETRY_MAX       50000.0      /* ms, before the jitter */
 
+#define HELIX_LEFT_BEHIND     0.1          /* of those that join a batch */
+
+#define HELIX_NSEC_PER_USEC   1e3
 #define HELIX_NSEC_PER_MSEC   1e6
 
 #define helix_get(p)          __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -30,20 +34,26 @@
 
 
 static void helix_router_loop(const helix_router_t *router,
-    const helix_router_view_t *view, helix_verdict_t *v);
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    helix_verdict_t *v);
 static bool helix_router_pool(const helix_router_t *router,
     const helix_router_job_t *job, const helix_router_view_t *view,
     helix_verdict_t *v);
-static bool helix_router_batch(const helix_router_t *router,
+static bool helix_router_joins(const helix_router_t *router,
     const helix_router_job_t *job, const helix_router_view_t *view,
     helix_verdict_t *v);
+static void helix_router_save(const helix_router_t *router,
+    const helix_router_job_t *job, helix_verdict_t *v);
+static bool helix_router_capped(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    const helix_verdict_t *v);
 static bool helix_router_explores(const helix_router_t *router,
     const helix_router_job_t *job, const helix_router_view_t *view,
     const helix_verdict_t *v);
 static bool helix_router_too_big(const helix_router_job_t *job,
     const helix_verdict_t *v);
 static helix_lane_verdict_t helix_router_try(const helix_router_t *router,
-    const helix_router_view_t *view, helix_verdict_t *v, uint64_t delay,
+    const helix_router_view_t *view, helix_verdict_t *v,
     helix_strategy_t lane);
 
 
@@ -57,6 +67,9 @@ const char *const  helix_lane_verdicts[HELIX_LANE_VERDICTS + 1] = {
     "the kind has had its share",
     "cannot be batched",
     "a thread is free",
+    "gains nothing",
+    "cheaper with others of this turn",
+    "only on a thread",
     NULL
 };
 
@@ -85,6 +98,7 @@ helix_router_init(helix_router_t *router, const helix_settings_t *settings,
     for (i = 0; i < nkinds; i++) {
         router->unit[i] = unit[i];
         router->fits[i] = helix_fit(&(helix_samples_t) { 0 }, unit[i]);
+        router->batching[i] = helix_batching(&(helix_batches_t) { 0 });
     }
 }
 
@@ -104,18 +118,25 @@ void
 helix_router_decide(helix_router_t *router, const helix_router_job_t *job,
     const helix_router_view_t *view, helix_verdict_t *v)
 {
-    helix_report_t  *report;
-
     if (view->now - router->looked >= HELIX_ROUTER_LOOK) {
         helix_router_look(router, view->now);
     }
 
     helix_router_explain(router, job, view, v);
+    helix_router_offer(router, job, v);
+}
+
+
+void
+helix_router_offer(helix_router_t *router, const helix_router_job_t *job,
+    const helix_verdict_t *v)
+{
+    helix_report_t  *report;
 
     report = router->report;
 
-    if (v->decision.strategy == HELIX_INLINE
-        || v->decision.strategy == HELIX_SPAWN)
+    if (v->decision.reason == HELIX_CHEAP
+        || v->decision.reason == HELIX_MODERATE)
     {
         return;
     }
@@ -126,7 +147,7 @@ helix_router_decide(helix_router_t *router, const helix_router_job_t *job,
         return;
     }
 
-    helix_add(&report->offered[job->kind], (uint64_t) v->service.mean);
+    helix_add(&report->offered[job->kind], (uint64_t) v->cost);
 
     if (v->decision.strategy == HELIX_DROP) {
         helix_add(&report->refused, 1);
@@ -150,22 +171,23 @@ helix_router_explain(const helix_router_t *router,
     v->capacity = helix_router_capacity(router);
     v->margin = (router->without & HELIX_WITHOUT_MARGIN) ? 0 : router->margin;
     v->limit = router->limit;
+    v->cost = v->service.mean;
 
     v->entry.work = (int64_t) v->service.mean;
     v->entry.variance = (int64_t) (v->service.variance
                                    / HELIX_NSEC_PER_MSEC);
     v->entry.drift = (float) router->drift;
     v->entry.due = v->aim;
+    v->entry.aim = v->aim;
+    v->entry.deadline = v->deadline;
 
-    helix_router_loop(router, view, v);
+    helix_router_loop(router, job, view, v);
 
     if (v->decision.strategy != HELIX_DROP) {
         return;
     }
 
-    if (helix_router_batch(router, job, view, v)
-        || helix_router_pool(router, job, view, v))
-    {
+    if (helix_router_pool(router, job, view, v)) {
         return;
     }
 
@@ -187,6 +209,7 @@ helix_router_explain(const helix_router_t *router,
     v->decision.reason = HELIX_EXPLORED;
     v->verdicts[HELIX_CPU_POOL] = HELIX_LANE_CHOSEN;
     v->entry.work = 0;
+    v->entry.saved = 0;
     v->entry.variance = 0;
     v->entry.due = v->aim;
 }
@@ -220,15 +243,22 @@ helix_router_explores(const helix_router_t *router,
 /* Jobs that cost about as little as handing them to a thread stay here. */
 
 static void
-helix_router_loop(const helix_router_t *router,
+helix_router_loop(const helix_router_t *router, const helix_router_job_t *job,
     const helix_router_view_t *view, helix_verdict_t *v)
 {
-    double    high, idle;
+    bool      ticks;
+    double    high, part, idle;
     uint64_t  finish;
 
     v->decision.strategy = HELIX_DROP;
     v->verdicts[HELIX_BATCH] = HELIX_LANE_NOT_NEEDED;
     v->verdicts[HELIX_CPU_POOL] = HELIX_LANE_NOT_NEEDED;
+
+    if (job->blocking) {
+        v->verdicts[HELIX_INLINE] = HELIX_LANE_BLOCKING;
+        v->verdicts[HELIX_SPAWN] = HELIX_LANE_BLOCKING;
+        return;
+    }
 
     high = v->service.high;
 
@@ -246,10 +276,25 @@ helix_router_loop(const helix_router_t *router,
         return;
     }
 
-    if ((double) view->turn + high <= HELIX_ROUTER_TURN) {
+    ticks = job->ticks && !(router->without & HELIX_WITHOUT_TICK)
+            && helix_router_joins(router, job, view, v);
+
+    part = (ticks && job->joins)
+           ? fmin(router->batching[job->kind].added, 1) : 1;
+
+    if ((double) view->turn + part * high <= HELIX_ROUTER_TURN) {
         v->verdicts[HELIX_SPAWN] = HELIX_LANE_NOT_NEEDED;
         v->decision.strategy = HELIX_INLINE;
         v->decision.reason = HELIX_CHEAP;
+
+        if (ticks) {
+            v->verdicts[HELIX_INLINE] = HELIX_LANE_TOGETHER;
+            v->verdicts[HELIX_BATCH] = HELIX_LANE_CHOSEN;
+            v->finish[HELIX_BATCH] = v->finish[HELIX_INLINE];
+            v->decision.strategy = HELIX_BATCH;
+            v->cost = part * v->service.mean;
+        }
+
         return;
     }
 
@@ -270,68 +315,117 @@ helix_router_loop(const helix_router_t *router,
 }
 
 
+/* While all threads are taken it waits anyway: others of its kind may come, or
+   are there, and what it adds to their batch is less than what it takes. */
+
 static bool
 helix_router_pool(const helix_router_t *router, const helix_router_job_t *job,
     const helix_router_view_t *view, helix_verdict_t *v)
 {
+    helix_strategy_t      lane;
     helix_lane_verdict_t  verdict;
 
-    verdict = helix_router_try(router, view, v, 0, HELIX_CPU_POOL);
+    lane = HELIX_CPU_POOL;
 
-    /* a thread that is free is nobody's share */
+    if (helix_router_joins(router, job, view, v)) {
+        v->verdicts[HELIX_BATCH] = HELIX_LANE_THREAD_FREE;
 
-    if (verdict == HELIX_LANE_CHOSEN && router->shedding
-        && !(router->without & HELIX_WITHOUT_SHARES)
-        && view->busy >= router->settings->concurrency
-        && router->capped[job->kind] && router->credit[job->kind] <= 0
-        && router->queued > HELIX_SHARE_BACKLOG * v->capacity)
+        if (view->busy + view->waiting >= router->settings->concurrency) {
+            lane = HELIX_BATCH;
+            helix_router_save(router, job, v);
+        }
+    }
+
+    verdict = helix_router_try(router, view, v, lane);
+
+    if (verdict == HELIX_LANE_CHOSEN
+        && helix_router_capped(router, job, view, v))
     {
         verdict = HELIX_LANE_SHARE;
     }
 
-    v->verdicts[HELIX_CPU_POOL] = verdict;
+    v->verdicts[lane] = verdict;
 
     if (verdict != HELIX_LANE_CHOSEN) {
+        v->verdicts[HELIX_CPU_POOL] = verdict;
         return false;
     }
 
-    v->decision.strategy = HELIX_CPU_POOL;
-    v->decision.reason = HELIX_HEAVY;
+    v->decision.strategy = lane;
+    v->decision.reason = (lane == HELIX_BATCH) ? HELIX_BATCHABLE : HELIX_HEAVY;
 
     return true;
 }
 
 
-/* While all threads are taken, waiting for others of its kind costs nothing. */
+/* What it is expected to add. */
 
-static bool
-helix_router_batch(const helix_router_t *router, const helix_router_job_t *job,
-    const helix_router_view_t *view, helix_verdict_t *v)
+static void
+helix_router_save(const helix_router_t *router, const helix_router_job_t *job,
+    helix_verdict_t *v)
 {
-    uint64_t              delay;
-    helix_lane_verdict_t  verdict;
+    double  share, saved;
 
-    delay = (uint64_t) ((double) router->settings->batch_delay
-                        * HELIX_NSEC_PER_MSEC);
-
-    if (!job->batchable || job->scaling < HELIX_SCALING_BATCH) {
-        verdict = HELIX_LANE_CANNOT_BATCH;
-
-    } else if (view->busy + view->waiting < router->settings->concurrency) {
-        verdict = HELIX_LANE_THREAD_FREE;
-
-    } else {
-        verdict = helix_router_try(router, view, v, delay, HELIX_BATCH);
+    if (!job->joins || (router->without & HELIX_WITHOUT_SAVING)) {
+        return;
     }
 
-    v->verdicts[HELIX_BATCH] = verdict;
+    share = fmin(router->batching[job->kind].added, 1);
 
-    if (verdict != HELIX_LANE_CHOSEN) {
+    v->cost = share * v->service.mean;
+    v->entry.work = (int64_t) v->cost;
+
+    /* if it is left behind it takes all */
+
+    v->entry.saved = (int64_t) (v->service.mean - v->cost);
+    saved = (double) v->entry.saved / HELIX_NSEC_PER_USEC;
+
+    v->entry.variance = (int64_t) (share * (double) v->entry.variance
+                                   + HELIX_LEFT_BEHIND * saved * saved);
+}
+
+
+/* A thread that is free is nobody's share. */
+
+static bool
+helix_router_capped(const helix_router_t *router,
+    const helix_router_job_t *job, const helix_router_view_t *view,
+    const helix_verdict_t *v)
+{
+    double  backlog;
+
+    backlog = fmin(HELIX_SHARE_BACKLOG,
+                   HELIX_SHARE_BUDGET * (double) job->budget);
+
+    return router->shedding && !(router->without & HELIX_WITHOUT_SHARES)
+           && view->busy >= router->settings->concurrency
+           && router->capped[job->kind] && router->credit[job->kind] <= 0
+           && router->queued > backlog * v->capacity;
+}
+
+
+/* A kind that gains too little by batches is tried again now and then. */
+
+static bool
+helix_router_joins(const helix_router_t *router, const helix_router_job_t *job,
+    const helix_router_view_t *view, helix_verdict_t *v)
+{
+    uint32_t  size;
+
+    size = (uint32_t) router->settings->batch_size;
+
+    if (!job->batchable || (router->without & HELIX_WITHOUT_BATCHING)) {
+        v->verdicts[HELIX_BATCH] = HELIX_LANE_CANNOT_BATCH;
         return false;
     }
 
-    v->decision.strategy = HELIX_BATCH;
-    v->decision.reason = HELIX_BATCHABLE;
+    if (helix_batching_leaves(&router->batching[job->kind], size)
+        && view->now / HELIX_ROUTER_TICK % HELIX_REJOIN != 0
+        && !(router->without & HELIX_WITHOUT_LEAVING))
+    {
+        v->verdicts[HELIX_BATCH] = HELIX_LANE_NO_GAIN;
+        return false;
+    }
 
     return true;
 }
@@ -347,7 +441,7 @@ helix_router_batch(const helix_router_t *router, const helix_router_job_t *job,
 
 static helix_lane_verdict_t
 helix_router_try(const helix_router_t *router, const helix_router_view_t *view,
-    helix_verdict_t *v, uint64_t delay, helix_strategy_t lane)
+    helix_verdict_t *v, helix_strategy_t lane)
 {
     double                  threads, alone;
     helix_backlog_fit_t     fit;
@@ -358,20 +452,19 @@ helix_router_try(const helix_router_t *router, const helix_router_view_t *view,
 
     v->entry.due = v->aim;
 
-    if ((double) v->aim < (double) (view->now + delay) + alone) {
+    if ((double) v->aim < (double) view->now + alone) {
         return HELIX_LANE_LATE;
     }
 
-    v->entry.due -= (uint64_t) alone + delay;
+    v->entry.due -= (uint64_t) alone;
 
     others = &router->others;
 
     fit = helix_backlog_fits(&router->report->backlog, others, &v->entry,
                              view->now, v->capacity, v->margin, &v->ahead);
 
-    v->finish[lane] = delay
-                      + (uint64_t) ((v->ahead.work + v->service.mean)
-                                    / v->capacity + alone);
+    v->finish[lane] = (uint64_t) ((v->ahead.work + (double) v->entry.work)
+                                  / v->capacity + alone);
 
     if (fit == HELIX_BACKLOG_LATE) {
         return HELIX_LANE_LATE;
@@ -406,10 +499,10 @@ helix_router_admitted(helix_router_t *router, const helix_router_job_t *job,
 {
     router->probed[job->kind] = now;
 
-    if (v->decision.strategy == HELIX_CPU_POOL
-        || v->decision.strategy == HELIX_BATCH)
+    if (v->decision.reason != HELIX_CHEAP
+        && v->decision.reason != HELIX_MODERATE)
     {
-        router->credit[job->kind] -= v->service.mean;
+        router->credit[job->kind] -= v->cost;
     }
 }
 
@@ -429,8 +522,8 @@ helix_router_recheck(const helix_router_t *router, const helix_entry_t *entry,
 
     /* what is known now, not what was when the job came */
 
-    left = (double) entry->work * exp(drift - (double) entry->drift)
-           / efficiency;
+    left = (double) (entry->work + entry->saved)
+           * exp(drift - (double) entry->drift) / efficiency;
 
     return (double) deadline >= (double) now + left;
 }

@@ -17,6 +17,7 @@
 
 
 #include "helix_backlog.h"
+#include "helix_batching.h"
 #include "helix_model.h"
 #include "helix_policy.h"
 
@@ -45,6 +46,11 @@
 #define HELIX_WITHOUT_SHARES      0x080
 #define HELIX_WITHOUT_PREEMPTION  0x100
 #define HELIX_WITHOUT_INLINE      0x200
+#define HELIX_WITHOUT_BATCHING    0x400
+#define HELIX_WITHOUT_SAVING      0x800    /* admitted as if alone */
+#define HELIX_WITHOUT_LEAVING     0x1000
+#define HELIX_WITHOUT_TICK        0x2000
+#define HELIX_WITHOUT_BATCH_DRIFT 0x4000
 
 
 /* Why a lane was not chosen, or that it was. */
@@ -59,6 +65,9 @@ typedef enum {
     HELIX_LANE_SHARE,            /* the kind has had its share */
     HELIX_LANE_CANNOT_BATCH,
     HELIX_LANE_THREAD_FREE,      /* no need to wait for others of a batch */
+    HELIX_LANE_NO_GAIN,          /* by batches of the kind */
+    HELIX_LANE_TOGETHER,         /* cheaper with others of this turn */
+    HELIX_LANE_BLOCKING,         /* the kind may only run on a thread */
     HELIX_LANE_VERDICTS
 } helix_lane_verdict_t;
 
@@ -73,7 +82,10 @@ typedef struct {
     uint64_t              received;
     uint64_t              budget;        /* ns, never 0 */
     float                 scaling;
-    bool                  batchable;
+    bool                  blocking;      /* never in the event loop */
+    bool                  batchable;     /* its kind shares work */
+    bool                  joins;         /* a group, see helix_batching.h */
+    bool                  ticks;         /* can be run at the end of the turn */
 } helix_router_job_t;
 
 
@@ -95,6 +107,7 @@ typedef struct {
     helix_service_t       service;
     uint64_t              deadline;      /* received + budget */
     uint64_t              aim;           /* to be done by then */
+    double                cost;          /* ns that it is thought to add */
     helix_entry_t         entry;         /* for the backlog */
     helix_ahead_t         ahead;
     double                efficiency;
@@ -118,6 +131,7 @@ typedef struct {
 
     double                   unit[HELIX_REPORT_KINDS];   /* prior, ns */
     helix_fit_t              fits[HELIX_REPORT_KINDS];
+    helix_batching_t         batching[HELIX_REPORT_KINDS];
     double                   drift;
     double                   margin;     /* z */
     double                   efficiency; /* processor time by wall time of the
@@ -176,8 +190,8 @@ void helix_router_tick(helix_router_t *router,
    HELIX_ROUTER_LOOK. */
 void helix_router_look(helix_router_t *router, uint64_t now);
 
-/* How should this job run right now?  Counts the work offered and the jobs
-   refused. */
+/* How should this job run right now?  Also looks at the others if need be,
+   and counts the job as offered. */
 void helix_router_decide(helix_router_t *router, const helix_router_job_t *job,
     const helix_router_view_t *view, helix_verdict_t *verdict);
 
@@ -185,6 +199,10 @@ void helix_router_decide(helix_router_t *router, const helix_router_job_t *job,
 void helix_router_explain(const helix_router_t *router,
     const helix_router_job_t *job, const helix_router_view_t *view,
     helix_verdict_t *verdict);
+
+/* Counts the work offered and the jobs refused; once a job. */
+void helix_router_offer(helix_router_t *router, const helix_router_job_t *job,
+    const helix_verdict_t *verdict);
 
 /* The decision was carried out. */
 void helix_router_admitted(helix_router_t *router,
@@ -205,6 +223,14 @@ bool helix_router_recheck(const helix_router_t *router,
  */
 void helix_router_ended(helix_router_t *router, const helix_router_job_t *job,
     const helix_service_t *service, uint64_t cpu, bool complete, bool useful);
+
+/* An empty batch of a kind, as the settings are.  Any thread. */
+helix_batch_t helix_router_batch(const helix_router_t *router, uint32_t kind);
+
+/* n jobs have been run together, on a thread or not; see
+   helix_batches_add(). */
+void helix_router_batched(helix_router_t *router, uint32_t kind, uint32_t n,
+    double first, double others, uint64_t cpu);
 
 /* A turn of the event loop that took jobs lasted so many ns. */
 void helix_router_turned(helix_router_t *router, uint64_t duration);

@@ -29,6 +29,8 @@
 
 static void helix_router_samples(helix_router_t *router,
     const helix_report_t *const *reports, const bool *alive, uint32_t n);
+static void helix_router_batches(helix_router_t *router,
+    const helix_report_t *const *reports, const bool *alive, uint32_t n);
 static void helix_router_efficiency(helix_router_t *router,
     const helix_report_t *const *reports, uint32_t n);
 static void helix_router_window(helix_router_t *router,
@@ -53,6 +55,7 @@ helix_router_tick(helix_router_t *router, const helix_report_t *const *reports,
     router->ticked = now;
 
     helix_router_samples(router, reports, alive, n);
+    helix_router_batches(router, reports, alive, n);
     helix_router_efficiency(router, reports, n);
 
     router->workers = 0;
@@ -136,6 +139,45 @@ helix_router_samples(helix_router_t *router,
         }
 
         router->fits[k] = helix_fit(&sum, router->unit[k]);
+    }
+}
+
+
+static void
+helix_router_batches(helix_router_t *router,
+    const helix_report_t *const *reports, const bool *alive, uint32_t n)
+{
+    uint32_t          i, k;
+    helix_batches_t   sum;
+    helix_batching_t  batching;
+
+    if (router->without & HELIX_WITHOUT_LEARNING) {
+        return;
+    }
+
+    for (k = 0; k < router->nkinds; k++) {
+        memset(&sum, 0, sizeof(helix_batches_t));
+
+        for (i = 0; i < n; i++) {
+            if (alive[i]) {
+                helix_batches_merge(&sum, &reports[i]->batches[k]);
+            }
+        }
+
+        for (i = 0; sum.along < HELIX_ROUTER_FEW && i < n; i++) {
+            if (!alive[i]) {
+                helix_batches_merge(&sum, &reports[i]->batches[k]);
+            }
+        }
+
+        batching = helix_batching(&sum);
+
+        /* threads read it */
+
+        __atomic_store(&router->batching[k].added, &batching.added,
+                       __ATOMIC_RELAXED);
+
+        router->batching[k].along = batching.along;
     }
 }
 
@@ -399,6 +441,56 @@ helix_router_ended(helix_router_t *router, const helix_router_job_t *job,
     if (!(router->without & HELIX_WITHOUT_DRIFT)) {
         __atomic_store(&router->drift, &drift, __ATOMIC_RELAXED);
     }
+}
+
+
+void
+helix_router_batched(helix_router_t *router, uint32_t kind, uint32_t n,
+    double first, double others, uint64_t cpu)
+{
+    double                   drift, expected;
+    const helix_batching_t  *batching;
+
+    if (n < 2 || cpu < HELIX_ROUTER_FLOOR) {
+        return;
+    }
+
+    helix_batches_add(&router->report->batches[kind], n, first, others,
+                      (double) cpu);
+
+    /* a kind that hardly runs alone would not notice it */
+
+    batching = &router->batching[kind];
+
+    if (batching->along < HELIX_ROUTER_FEW
+        || (router->without & HELIX_WITHOUT_BATCH_DRIFT))
+    {
+        return;
+    }
+
+    expected = first + batching->added * others;
+    drift = helix_drift(router->drift, log((double) cpu / expected));
+
+    __atomic_store(&router->drift, &drift, __ATOMIC_RELAXED);
+}
+
+
+helix_batch_t
+helix_router_batch(const helix_router_t *router, uint32_t kind)
+{
+    helix_batch_t  batch;
+
+    batch.time = 0;
+    batch.until = INFINITY;
+    batch.n = 0;
+    batch.max = (uint32_t) router->settings->batch_size;
+
+    __atomic_load(&router->batching[kind].added, &batch.added,
+                  __ATOMIC_RELAXED);
+    __atomic_load(&router->drift, &batch.drift, __ATOMIC_RELAXED);
+    __atomic_load(&router->efficiency, &batch.efficiency, __ATOMIC_RELAXED);
+
+    return batch;
 }
 
 

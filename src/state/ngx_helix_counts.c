@@ -35,6 +35,13 @@ ngx_helix_count_dropped(ngx_helix_slot_t *slot, ngx_uint_t kind,
 
 
 void
+ngx_helix_count_flush(ngx_helix_slot_t *slot, helix_flush_t reason)
+{
+    ngx_helix_add(&slot->counts.flushes[reason], 1);
+}
+
+
+void
 ngx_helix_count_dry_run(ngx_helix_slot_t *slot)
 {
     ngx_helix_add(&slot->counts.dry_run, 1);
@@ -189,6 +196,10 @@ ngx_helix_zone_totals(ngx_helix_zone_t *zone, ngx_helix_counts_t *sum)
                              &slot->counts.kinds[NGX_HELIX_NO_KIND]);
 
         sum->dry_run += ngx_helix_get(&slot->counts.dry_run);
+
+        for (k = 0; k < HELIX_FLUSHES; k++) {
+            sum->flushes[k] += ngx_helix_get(&slot->counts.flushes[k]);
+        }
 
         for (k = 0; k < HELIX_REASONS; k++) {
             sum->dropped[k] += ngx_helix_get(&slot->counts.dropped[k]);

@@ -87,6 +87,7 @@ typedef struct {
     ngx_helix_kind_counts_t  kinds[NGX_HELIX_KINDS + 1];
     uint64_t                 dropped[HELIX_REASONS];
     uint64_t                 invalid[NGX_HELIX_INVALIDS];
+    uint64_t                 flushes[HELIX_FLUSHES];
     uint64_t                 dry_run;         /* dropped, but run */
 } ngx_helix_counts_t;
 
@@ -163,6 +164,7 @@ void ngx_helix_count_invalid(ngx_helix_slot_t *slot, ngx_uint_t kind,
     ngx_helix_invalid_t code);
 void ngx_helix_count_dropped(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_reason_t reason);
+void ngx_helix_count_flush(ngx_helix_slot_t *slot, helix_flush_t reason);
 void ngx_helix_count_dry_run(ngx_helix_slot_t *slot);
 void ngx_helix_count_admitted(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane);

@@ -1042,7 +1042,7 @@ bury(worker_t *worker)
         job = ngx_queue_data(q, ngx_helix_job_t, link);
         unit = job->unit;
 
-        if (unit && --unit->n == 0) {
+        if (unit && --unit->refs == 0) {
             free(unit);
         }
 

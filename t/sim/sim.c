@@ -11,24 +11,47 @@
 
 const sim_mix_t  sim_mixes[] = {
     { "short", 3, 0, {
-        { "H",      0.90,   24,   0.5,  0.2,  1.0,   5000,   3.0 },
-        { "P",      0.08,   1200, 0.5,  0.2,  1.2,   25000,  0.4 },
-        { "M",      0.02,   11900, 0.4, 0.1,  1.0,   100000, 2.0 } } },
+        { "H",      0.90,   24,   0.5,  0.2,  1.0,   5000,   3.0, 0, 0 },
+        { "P",      0.08,   1200, 0.5,  0.2,  1.2,   25000,  0.4, 0, 0 },
+        { "M",      0.02,   11900, 0.4, 0.1,  1.0,   100000, 2.0, 0, 0 } } },
     { "balanced", 3, 0, {
-        { "H",      0.60,   24,   0.5,  0.2,  1.0,   5000,   3.0 },
-        { "P",      0.30,   1200, 0.5,  0.2,  1.2,   25000,  0.4 },
-        { "M",      0.10,   18000, 0.4, 0.1,  1.0,   150000, 2.0 } } },
+        { "H",      0.60,   24,   0.5,  0.2,  1.0,   5000,   3.0, 0, 0 },
+        { "P",      0.30,   1200, 0.5,  0.2,  1.2,   25000,  0.4, 0, 0 },
+        { "M",      0.10,   18000, 0.4, 0.1,  1.0,   150000, 2.0, 0, 0 } } },
     { "long", 3, 0, {
-        { "H",      0.20,   24,   0.5,  0.2,  1.0,   5000,   3.0 },
-        { "P",      0.30,   1200, 0.5,  0.2,  1.2,   25000,  0.4 },
-        { "M",      0.50,   40000, 0.4, 0.1,  1.0,   400000, 2.0 } } },
+        { "H",      0.20,   24,   0.5,  0.2,  1.0,   5000,   3.0, 0, 0 },
+        { "P",      0.30,   1200, 0.5,  0.2,  1.2,   25000,  0.4, 0, 0 },
+        { "M",      0.50,   40000, 0.4, 0.1,  1.0,   400000, 2.0, 0, 0 } } },
     { "lying", 3, 1.0, {
-        { "H",      0.60,   24,   0.5,  0.2,  1.0,   5000,   3.0 },
-        { "P",      0.30,   1200, 0.5,  0.2,  1.2,   25000,  0.4 },
-        { "M",      0.10,   18000, 0.4, 0.1,  1.0,   150000, 2.0 } } },
+        { "H",      0.60,   24,   0.5,  0.2,  1.0,   5000,   3.0, 0, 0 },
+        { "P",      0.30,   1200, 0.5,  0.2,  1.2,   25000,  0.4, 0, 0 },
+        { "M",      0.10,   18000, 0.4, 0.1,  1.0,   150000, 2.0, 0, 0 } } },
     { "single", 1, 0, {
-        { "P",      1.00,   2000, 0.5,  0.2,  1.0,   25000,  0.4 } } },
-    { NULL, 0, 0, { { NULL, 0, 0, 0, 0, 0, 0, 0 } } }
+        { "P",      1.00,   2000, 0.5,  0.2,  1.0,   25000,  0.4, 0, 0 } } },
+    { "var", 1, 0, {
+        { "A",      1.00,   2240, 0.2,  0.1,  1.0,   20000,  0.4,
+          40 / 2240.0, 1 } } },
+    { "keys", 1, 0, {
+        { "A",      1.00,   2240, 0.2,  0.1,  1.0,   20000,  0.4,
+          40 / 2240.0, 8 } } },
+    { "tree", 1, 0, {
+        { "A",      1.00,   8,    0.2,  0.1,  1.0,   2000,   3.0,
+          0.25, 1 } } },
+    { "cheap", 1, 0, {
+        { "A",      1.00,   40,   0.2,  0.1,  1.0,   5000,   3.0,
+          0.15, 1 } } },
+    { "even", 1, 0, {
+        { "A",      1.00,   2000, 0.2,  0.1,  1.0,   25000,  0.4,
+          1.0, 1 } } },
+    { "two", 2, 0, {
+        { "A",      0.65,   2240, 0.2,  0.1,  1.0,   20000,  0.4,
+          40 / 2240.0, 1 },
+        { "B",      0.35,   1000, 0.2,  0.1,  1.0,   5000,   0.4, 0, 0 } } },
+    { "wide", 2, 0, {
+        { "A",      0.65,   4480, 0.2,  0.1,  1.0,   40000,  0.4,
+          0.25, 1 },
+        { "B",      0.35,   1000, 0.2,  0.1,  1.0,   5000,   0.4, 0, 0 } } },
+    { NULL, 0, 0, { { NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 } } }
 };
 
 
@@ -60,8 +83,37 @@ sim_config(const char *mix, double load)
     config.workers = 2;
     config.cores = 2;
     config.prior = 1;
+    config.size = 32;
 
     return config;
+}
+
+
+/* The 99th percentile of latencies by budget. */
+
+static double
+sim_tail(const uint64_t *ratios)
+{
+    uint32_t  k;
+    uint64_t  n, all;
+
+    all = 0;
+
+    for (k = 0; k <= 1000; k++) {
+        all += ratios[k];
+    }
+
+    n = 0;
+
+    for (k = 0; k <= 1000 && all; k++) {
+        n += ratios[k];
+
+        if ((double) n >= 0.99 * (double) all) {
+            return (k + 1) / 250.0;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -71,7 +123,6 @@ sim_figures(const sim_config_t *config, const sim_result_t *r,
 {
     double             capacity, work, rate, least, most;
     uint32_t           k;
-    uint64_t           n, all;
     const sim_mix_t   *mix;
 
     memset(f, 0, sizeof(sim_figures_t));
@@ -82,7 +133,6 @@ sim_figures(const sim_config_t *config, const sim_result_t *r,
     most = 0;
     work = 0;
     rate = 0;
-    all = 0;
 
     for (k = 0; k < mix->nkinds; k++) {
         work += r->work[k];
@@ -100,20 +150,15 @@ sim_figures(const sim_config_t *config, const sim_result_t *r,
     f->rate = rate / r->span * SIM_SEC;
     f->ratio = (least > 0) ? most / least : INFINITY;
 
-    for (k = 0; k <= 1000; k++) {
-        all += r->ratios[k];
+    for (k = 0; k < mix->nkinds; k++) {
+        f->mean[k] = r->latency[k] / (double) r->answered[k] / 1e6;
+        f->tail[k] = sim_tail(r->latencies[k]) * mix->kinds[k].budget / 1000;
     }
 
-    n = 0;
+    f->size = r->batches ? (double) r->batched / (double) r->batches : 0;
+    f->used = 100 * r->spent / capacity;
 
-    for (k = 0; k <= 1000 && all; k++) {
-        n += r->ratios[k];
-
-        if ((double) n >= 0.99 * (double) all) {
-            f->p99 = (k + 1) / 250.0;
-            break;
-        }
-    }
+    f->p99 = sim_tail(r->ratios);
 
     if (r->admitted) {
         f->late = 100 * (double) r->late / (double) r->admitted;
@@ -140,7 +185,7 @@ static void
 sim_average(const sim_config_t *config, uint32_t seeds, sim_result_t *sum)
 {
     double        after;
-    uint32_t      i, k;
+    uint32_t      i, k, n;
     sim_config_t  one;
     sim_result_t  r;
 
@@ -155,7 +200,16 @@ sim_average(const sim_config_t *config, uint32_t seeds, sim_result_t *sum)
             sum->offered[k] += r.offered[k];
             sum->met[k] += r.met[k];
             sum->work[k] += r.work[k];
+            sum->latency[k] += r.latency[k];
+            sum->answered[k] += r.answered[k];
+
+            for (n = 0; n <= 1000; n++) {
+                sum->latencies[k][n] += r.latencies[k][n];
+            }
         }
+
+        sum->batches += r.batches;
+        sum->batched += r.batched;
 
         for (k = 0; k <= 1000; k++) {
             sum->ratios[k] += r.ratios[k];
@@ -246,6 +300,9 @@ sim_cell(int argc, char **argv)
         } else if (strcmp(argv[i], "seconds") == 0) {
             config.seconds = (uint64_t) atoi(value);
 
+        } else if (strcmp(argv[i], "size") == 0) {
+            config.size = (uint64_t) atoi(value);
+
         } else if (strcmp(argv[i], "seed") == 0) {
             config.seed = (uint64_t) atoi(value);
 
@@ -270,6 +327,10 @@ sim_cell(int argc, char **argv)
 
     sim_measure(&config, seeds, &figures);
     sim_print("", &config, &figures);
+
+    if (config.mix->kinds[0].added > 0) {
+        sim_print_batches("", &config, &figures);
+    }
 }
 
 

@@ -21,11 +21,14 @@
 #define SIM_REJECT   10000.0     /* of the loop: a job refused */
 #define SIM_ADMIT    15000.0     /* a job taken, its request and answer */
 #define SIM_HANDOFF  8000.0      /* to a thread and back */
+#define SIM_ALONG    1000.0      /* of each that comes back with another */
 #define SIM_SLICE    100000.0    /* of a spawned job, a turn */
 #define SIM_QUANTUM  500000.0    /* until a thread looks up */
 #define SIM_PENDING  16384       /* requests that a worker's socket holds */
 #define SIM_QUEUE    65536       /* jobs that wait for a thread */
 #define SIM_UNIT     100.0       /* ns of a unit of work */
+#define SIM_DELAY    10000000    /* of a window */
+#define SIM_WINDOW   8           /* jobs in it */
 
 #define SIM_SEC      1000000000ULL
 #define SIM_MSEC     1000000ULL
@@ -42,6 +45,9 @@ typedef struct {
     double            slope;
     double            budget;
     double            prior;         /* times the true one */
+    double            added;         /* by one more of a batch, of its time;
+                                        0: cannot be batched */
+    uint32_t          keys;          /* of batches */
 } sim_kind_t;
 
 typedef struct {
@@ -67,6 +73,9 @@ typedef enum {
 #define SIM_WITH_EVICTION  2
 #define SIM_WITH_CODEL     4
 #define SIM_WITH_LOOK      8         /* instead of handing tokens over */
+#define SIM_WITH_WINDOW    0x10      /* instead of pulling */
+#define SIM_WITH_RESERVE   0x20      /* the last token is not for batches */
+#define SIM_WITH_WHOLE     0x40      /* a batch is not interrupted */
 
 typedef enum {
     SIM_STEADY = 0,
@@ -88,6 +97,7 @@ typedef struct {
     uint32_t          workers;
     uint32_t          cores;
     double            prior;         /* times those of the mix */
+    uint64_t          size;          /* of batches */
 } sim_config_t;
 
 typedef struct {
@@ -101,6 +111,11 @@ typedef struct {
     uint64_t          late;          /* of the admitted */
     uint64_t          shed;          /* of the admitted, before they ran */
     uint64_t          ratios[1001];  /* latency by budget, in 1/250 */
+    uint64_t          latencies[SIM_KINDS][1001];
+    double            latency[SIM_KINDS];  /* ns, sum */
+    uint64_t          answered[SIM_KINDS];
+    uint64_t          batches;       /* that ran, of one or more, */
+    uint64_t          batched;       /* jobs in them */
     double            spent;         /* ns on jobs */
     double            wasted;
     double            left;          /* ns of processors that the event loops
@@ -143,6 +158,13 @@ struct sim_job_s {
     bool              counted;
     bool              started;
     bool              failed;        /* no answer but that */
+
+    double            time;          /* ns alone, at full speed */
+    uint32_t          same;          /* key of batches */
+    sim_job_t        *along;         /* the next of its batch */
+    uint32_t          n;             /* in the batch, of its first */
+    bool              follows;       /* another one of its batch */
+    bool              ticks;         /* with others of its turn */
 };
 
 typedef struct {
@@ -175,6 +197,12 @@ typedef struct {
 
     uint64_t          tick;
     uint64_t          look;
+
+    sim_job_t        *turn[SIM_KINDS];     /* to run at its end */
+    sim_job_t        *window[SIM_KINDS];
+    uint64_t          flush[SIM_KINDS];
+    bool              ticking;
+    uint64_t          wait;          /* a batch for its latest start */
 } sim_worker_t;
 
 typedef struct {
@@ -245,6 +273,10 @@ typedef struct {
     double            during;        /* of the processors, in the window */
     double            after;         /* ms */
     double            after_max;
+    double            mean[SIM_KINDS];     /* ms */
+    double            tail[SIM_KINDS];     /* ms, p99 */
+    double            size;          /* of batches */
+    double            used;          /* of the processors, by jobs */
 } sim_figures_t;
 
 extern const sim_mix_t  sim_mixes[];
@@ -260,6 +292,9 @@ void sim_measure(const sim_config_t *config, uint32_t seeds,
 /* sim_table.c */
 void sim_table(uint32_t seeds);
 void sim_print(const char *name, const sim_config_t *config,
+    const sim_figures_t *f);
+
+void sim_print_batches(const char *name, const sim_config_t *config,
     const sim_figures_t *f);
 
 /* sim_check.c */
@@ -293,6 +328,24 @@ void sim_heap_remove(sim_worker_t *worker, sim_job_t *job);
 void sim_queue(sim_t *sim, sim_job_t *job);
 void sim_quantum(sim_t *sim, sim_slot_t *slot);
 void sim_look(sim_t *sim, uint32_t w);
+
+/* sim_batch.c */
+uint32_t sim_reserve(const sim_t *sim);
+bool sim_batch_joins(const sim_t *sim, const sim_worker_t *worker,
+    const sim_job_t *job);
+sim_job_t *sim_batch_next(sim_t *sim, sim_worker_t *worker);
+bool sim_window_add(sim_t *sim, sim_job_t *job);
+void sim_window_look(sim_t *sim, sim_worker_t *worker);
+void sim_batch_pull(sim_t *sim, sim_worker_t *worker, sim_job_t *first);
+void sim_batch_lead(sim_worker_t *worker, const sim_job_t *first);
+double sim_batch_reduce(sim_worker_t *worker, sim_job_t *first, double work);
+void sim_batch_end(sim_worker_t *worker, sim_job_t *first);
+bool sim_turn_joins(const sim_t *sim, const sim_worker_t *worker,
+    const sim_job_t *job);
+void sim_turn_add(sim_worker_t *worker, sim_job_t *job);
+bool sim_turn_waits(const sim_worker_t *worker);
+void sim_turn_done(sim_t *sim, sim_worker_t *worker, sim_job_t *first);
+sim_job_t *sim_turn_take(sim_t *sim, sim_worker_t *worker);
 
 /* sim_rules.c */
 void sim_decide(sim_t *sim, sim_job_t *job);

@@ -186,6 +186,17 @@ sim_check_shares(void)
                " is %.2f of the smallest", config.workers, config.cores,
                f.ratio);
     }
+
+    /* budgets that are shorter than the work that may wait */
+
+    config = sim_config("two", 6);
+    config.seed = SIM_SEED;
+    config.without = HELIX_WITHOUT_BATCHING;
+
+    sim_measure(&config, SIM_SEEDS, &f);
+
+    sim_ok(f.ratio <= 1.1, "short budgets: the largest share is %.2f of the"
+           " smallest", f.ratio);
 }
 
 
@@ -241,6 +252,130 @@ sim_check_laws(void)
                "%s: %.3f %s, %.3f without it", laws[i].law, with,
                laws[i].what, without);
     }
+}
+
+
+static sim_figures_t
+sim_take_batches(const char *mix, double load, uint32_t without, uint32_t with,
+    sim_scenario_t scenario)
+{
+    sim_config_t   config;
+    sim_figures_t  figures;
+
+    config = sim_config(mix, load);
+    config.without = without;
+    config.with = with;
+    config.scenario = scenario;
+    config.seed = SIM_SEED;
+    config.seconds = 10;
+
+    sim_measure(&config, SIM_SEEDS, &figures);
+
+    return figures;
+}
+
+
+/* Batches serve more and nobody waits for them. */
+
+static void
+sim_check_batches(void)
+{
+    uint32_t       i;
+    sim_figures_t  f, none, window;
+
+    static const struct {
+        const char  *mix;
+        double       load;
+        double       more;           /* jobs in time, by those without */
+        double       mean;           /* likewise, of the first kind */
+    } cells[] = {
+        { "var",   0.1, 1,    1.01 },
+        { "var",   0.5, 1,    0.97 },
+        { "var",   1,   1,    0.5 },
+        { "var",   4,   3,    0.5 },
+        { "var",   16,  10,   1 },
+        { "keys",  6,   2.5,  1 },
+        { "wide",  3,   1.25, 1 },
+        { "two",   0.5, 1,    1 },
+        { "two",   1,   1.05, 0.5 },
+        { "two",   3,   2.1,  1 },
+        { "even",  0.5, 1,    1.01 },
+        { "even",  0.9, 1,    1.02 },
+        { "tree",  0.1, 1,    1.01 },
+        { "tree",  1.2, 1.5,  0.5 },
+        { "cheap", 1.5, 1.5,  0.5 },
+    };
+
+    for (i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+        none = sim_take_batches(cells[i].mix, cells[i].load,
+                                HELIX_WITHOUT_BATCHING, 0, SIM_STEADY);
+        f = sim_take_batches(cells[i].mix, cells[i].load, 0, 0, SIM_STEADY);
+
+        sim_ok(f.rate >= 0.9999 * cells[i].more * none.rate,
+               "%s at %g: %.0f jobs in time a second, one by one %.0f",
+               cells[i].mix, cells[i].load, f.rate, none.rate);
+        sim_ok(f.mean[0] <= cells[i].mean * none.mean[0],
+               "%s at %g: %.3f ms, one by one %.3f", cells[i].mix,
+               cells[i].load, f.mean[0], none.mean[0]);
+        sim_ok(f.late <= 0.1, "%s at %g: %.3f %% late", cells[i].mix,
+               cells[i].load, f.late);
+    }
+
+    f = sim_take_batches("var", 16, 0, 0, SIM_STEADY);
+    window = sim_take_batches("var", 16, 0, SIM_WITH_WINDOW, SIM_STEADY);
+
+    sim_ok(f.rate >= 2 * window.rate, "%.0f jobs in time a second, in a window"
+           " of 10 ms %.0f", f.rate, window.rate);
+
+    f = sim_take_batches("two", 0.5, 0, 0, SIM_STEADY);
+    window = sim_take_batches("two", 0.5, 0, SIM_WITH_WINDOW, SIM_STEADY);
+
+    sim_ok(f.mean[0] <= 0.4 * window.mean[0], "%.2f ms, in a window %.2f",
+           f.mean[0], window.mean[0]);
+}
+
+
+/* What each law of batches is there for. */
+
+static void
+sim_check_batch_laws(void)
+{
+    sim_figures_t  f, without;
+
+    f = sim_take_batches("two", 2, 0, 0, SIM_STEADY);
+    without = sim_take_batches("two", 2, 0, SIM_WITH_WHOLE, SIM_STEADY);
+
+    sim_ok(f.tail[1] <= 0.8 * without.tail[1], "interruption: 99 %% of the"
+           " others within %.2f ms, %.2f without it", f.tail[1],
+           without.tail[1]);
+
+    f = sim_take_batches("keys", 6, 0, 0, SIM_STEADY);
+    without = sim_take_batches("keys", 6, HELIX_WITHOUT_SAVING, 0,
+                               SIM_STEADY);
+
+    sim_ok(f.rate >= 1.5 * without.rate, "saving: %.0f jobs in time a second,"
+           " %.0f without it", f.rate, without.rate);
+
+    f = sim_take_batches("even", 0.9, 0, 0, SIM_STEADY);
+    without = sim_take_batches("even", 0.9, HELIX_WITHOUT_LEAVING, 0,
+                               SIM_STEADY);
+
+    sim_ok(f.mean[0] <= 0.9 * without.mean[0], "leaving: %.2f ms, %.2f without"
+           " it", f.mean[0], without.mean[0]);
+
+    f = sim_take_batches("cheap", 1.5, 0, 0, SIM_STEADY);
+    without = sim_take_batches("cheap", 1.5, HELIX_WITHOUT_TICK, 0,
+                               SIM_STEADY);
+
+    sim_ok(f.rate >= 1.5 * without.rate, "turns: %.0f jobs in time a second,"
+           " %.0f without it", f.rate, without.rate);
+
+    f = sim_take_batches("wide", 2, 0, 0, SIM_SLOW);
+    without = sim_take_batches("wide", 2, HELIX_WITHOUT_BATCH_DRIFT, 0,
+                               SIM_SLOW);
+
+    sim_ok(f.late <= 0.5 * without.late, "drift of batches: %.3f %% late,"
+           " %.3f without it", f.late, without.late);
 }
 
 
@@ -354,6 +489,8 @@ sim_check(void)
     sim_check_shares();
     sim_check_scenarios();
     sim_check_laws();
+    sim_check_batches();
+    sim_check_batch_laws();
     sim_check_model();
     sim_check_host();
     sim_check_repeat();

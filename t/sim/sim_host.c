@@ -12,6 +12,7 @@ static void sim_turn(sim_t *sim, sim_worker_t *worker);
 static void sim_item(sim_t *sim, sim_worker_t *worker);
 static void sim_item_done(sim_t *sim, sim_worker_t *worker);
 static void sim_tick(sim_t *sim, sim_worker_t *worker);
+static void sim_free_jobs(sim_job_t *job);
 static void sim_sum_up(sim_t *sim);
 
 
@@ -34,7 +35,7 @@ sim_turn(sim_t *sim, sim_worker_t *worker)
     worker->busy = false;
 
     if (worker->in_turn && worker->turn_left == 0
-        && (worker->sliced || worker->spawn.n == 0))
+        && !sim_turn_waits(worker) && (worker->sliced || worker->spawn.n == 0))
     {
         worker->in_turn = false;
 
@@ -66,6 +67,12 @@ sim_turn(sim_t *sim, sim_worker_t *worker)
         worker->current = sim_ring_pop(&worker->pending);
         sim_item(sim, worker);
 
+    } else if (sim_turn_waits(worker)) {
+        worker->slicing = false;
+        worker->ticking = true;
+        worker->current = sim_turn_take(sim, worker);
+        worker->cost = worker->current->left * sim_slowness(sim);
+
     } else {
         worker->sliced = true;
         worker->slicing = true;
@@ -91,7 +98,7 @@ sim_item(sim_t *sim, sim_worker_t *worker)
     slow = sim_slowness(sim);
 
     if (job->done) {
-        worker->cost = SIM_HANDOFF * slow;
+        worker->cost = (job->follows ? SIM_ALONG : SIM_HANDOFF) * slow;
         return;
     }
 
@@ -127,6 +134,13 @@ sim_item_done(sim_t *sim, sim_worker_t *worker)
     job = worker->current;
     worker->current = NULL;
 
+    if (worker->ticking) {
+        worker->ticking = false;
+        sim_turn_done(sim, worker, job);
+        sim_turn(sim, worker);
+        return;
+    }
+
     if (worker->slicing || (!job->done && job->lane == HELIX_INLINE)) {
         part = worker->slicing ? worker->cost : job->cpu;
 
@@ -154,8 +168,15 @@ sim_item_done(sim_t *sim, sim_worker_t *worker)
             free(job);
         }
 
-    } else if (!job->done && job->lane == HELIX_CPU_POOL) {
-        sim_queue(sim, job);
+    } else if (!job->done && job->ticks) {
+        sim_turn_add(worker, job);
+
+    } else if (!job->done && (job->lane == HELIX_CPU_POOL
+                              || job->lane == HELIX_BATCH))
+    {
+        if (!sim_window_add(sim, job)) {
+            sim_queue(sim, job);
+        }
 
     } else if (!job->done && job->lane == HELIX_SPAWN) {
         job->started = true;
@@ -225,6 +246,7 @@ sim_init(sim_t *sim, const sim_config_t *config)
     }
 
     sim->settings.concurrency = sim->concurrency;
+    sim->settings.batch_size = config->size;
     helix_settings_resolve(&sim->settings, false);
 
     mean = 0;
@@ -248,6 +270,7 @@ sim_init(sim_t *sim, const sim_config_t *config)
         worker->tick = (i + 1) * (uint64_t) HELIX_ROUTER_TICK
                        / config->workers;
         worker->look = UINT64_MAX;
+        worker->wait = UINT64_MAX;
 
         if (config->with & SIM_WITH_LOOK) {
             worker->look = (i + 1) * SIM_MSEC / config->workers;
@@ -265,7 +288,7 @@ sim_init(sim_t *sim, const sim_config_t *config)
 static void
 sim_free(sim_t *sim)
 {
-    uint32_t       i;
+    uint32_t       i, k;
     sim_worker_t  *worker;
 
     for (i = 0; i < sim->config.workers; i++) {
@@ -280,17 +303,34 @@ sim_free(sim_t *sim)
         }
 
         while (worker->nheap) {
-            free(worker->heap[--worker->nheap]);
+            sim_free_jobs(worker->heap[--worker->nheap]);
         }
 
-        free(worker->current);
+        for (k = 0; k < SIM_KINDS; k++) {
+            sim_free_jobs(worker->turn[k]);
+            sim_free_jobs(worker->window[k]);
+        }
+
+        sim_free_jobs(worker->current);
         free(worker->heap);
         free(worker->pending.items);
         free(worker->spawn.items);
     }
 
     for (i = 0; i < sim->concurrency; i++) {
-        free(sim->slots[i].job);
+        sim_free_jobs(sim->slots[i].job);
+    }
+}
+
+
+static void
+sim_free_jobs(sim_job_t *job)
+{
+    sim_job_t  *along;
+
+    for ( /* void */ ; job; job = along) {
+        along = job->along;
+        free(job);
     }
 }
 
@@ -358,6 +398,7 @@ sim_next(sim_t *sim)
 
         next = (worker->tick < next) ? worker->tick : next;
         next = (worker->look < next) ? worker->look : next;
+        next = (worker->wait < next) ? worker->wait : next;
     }
 
     for (i = 0; sim->running && i < sim->concurrency; i++) {
@@ -404,6 +445,10 @@ sim_run(const sim_config_t *config, sim_result_t *result)
 
             if (worker->tick <= sim->now) {
                 sim_tick(sim, worker);
+            }
+
+            if (worker->wait <= sim->now) {
+                sim_window_look(sim, worker);
             }
 
             if (worker->look <= sim->now) {

@@ -201,12 +201,17 @@ sim_arrive(sim_t *sim)
     job = calloc(1, sizeof(sim_job_t));
 
     job->left = time;
+    job->time = time;
     job->worker = (uint32_t) (u * sim->config.workers);
     job->arrived = sim->now;
     job->job.kind = k;
     job->job.budget = (uint64_t) (kind->budget * 1000);
     job->job.work = (uint64_t) (kind->mean * 1000 / SIM_UNIT * exp(x + lie))
                     + 1;
+    job->job.batchable = (kind->added > 0);
+    job->job.ticks = job->job.batchable;
+    job->same = kind->keys ? (uint32_t) (sim_uniform(sim->random)
+                                         * kind->keys) : 0;
     job->deadline = sim->now + job->job.budget;
     job->counted = (sim->now >= sim->begin && job->deadline <= sim->end);
 
@@ -343,7 +348,8 @@ sim_answer(sim_t *sim, sim_job_t *job)
     if (sim->config.rule == SIM_PREDICTIVE) {
         helix_router_ended(&sim->workers[job->worker].router, &job->job,
                            &job->service, (uint64_t) job->cpu,
-                           !job->failed, useful);
+                           !job->failed && job->n < 2 && !job->follows,
+                           useful);
 
     } else {
         sim_rules_answered(sim, job, met);
@@ -381,4 +387,7 @@ sim_answer(sim_t *sim, sim_job_t *job)
 
     ratio = (double) (sim->now - job->arrived) / (double) job->job.budget;
     result->ratios[(uint32_t) fmin(ratio * 250, 1000)]++;
+    result->latencies[k][(uint32_t) fmin(ratio * 250, 1000)]++;
+    result->latency[k] += (double) (sim->now - job->arrived);
+    result->answered[k]++;
 }

@@ -143,16 +143,18 @@ static sim_worker_t *
 sim_earliest(sim_t *sim)
 {
     uint32_t       i;
+    sim_job_t     *first, *job;
     sim_worker_t  *worker, *best;
 
     best = NULL;
+    first = NULL;
 
     for (i = 0; i < sim->config.workers; i++) {
         worker = &sim->workers[i];
+        job = sim_batch_next(sim, worker);
 
-        if (worker->nheap
-            && (best == NULL || sim_before(worker->heap[0], best->heap[0])))
-        {
+        if (job && (first == NULL || sim_before(job, first))) {
+            first = job;
             best = worker;
         }
     }
@@ -168,8 +170,7 @@ sim_take(sim_t *sim, sim_slot_t *slot, sim_worker_t *worker)
 {
     sim_job_t  *job;
 
-    while (worker->nheap) {
-        job = worker->heap[0];
+    while ((job = sim_batch_next(sim, worker)) != NULL) {
         sim_heap_remove(worker, job);
 
         if (job->started || sim->config.rule != SIM_PREDICTIVE) {
@@ -182,8 +183,13 @@ sim_take(sim_t *sim, sim_slot_t *slot, sim_worker_t *worker)
                                  sim->now)
             && !sim_codel(sim, job))
         {
+            sim_batch_pull(sim, worker, job);
             sim_start(sim, slot, job);
             return;
+        }
+
+        if (job->lane == HELIX_BATCH) {
+            sim_batch_lead(worker, job);
         }
 
         sim_finish(sim, job, true);
@@ -257,8 +263,7 @@ sim_quantum(sim_t *sim, sim_slot_t *slot)
     worker->report.wall += sim->now - slot->start;
 
     if (predictive) {
-        helix_backlog_reduce(&worker->report.backlog, &job->entry,
-                             (int64_t) slot->quantum);
+        (void) sim_batch_reduce(worker, job, slot->quantum);
     }
 
     if (job->left < 1) {
@@ -272,13 +277,14 @@ sim_quantum(sim_t *sim, sim_slot_t *slot)
 
     if (waiting && predictive) {
 
-        if (sim->now > job->job.received + job->job.budget) {
+        if (job->n < 2 && sim->now > job->job.received + job->job.budget) {
             sim_finish(sim, job, true);
             sim_hand_over(sim, slot, worker);
             return;
         }
 
         if (!(sim->config.without & HELIX_WITHOUT_PREEMPTION)
+            && !(job->n > 1 && (sim->config.with & SIM_WITH_WHOLE))
             && sim_before(first->heap[0], job))
         {
             sim_heap_push(worker, job);
@@ -296,17 +302,30 @@ sim_quantum(sim_t *sim, sim_slot_t *slot)
 static void
 sim_finish(sim_t *sim, sim_job_t *job, bool failed)
 {
+    uint32_t       w;
+    sim_job_t     *along;
     sim_worker_t  *worker;
 
-    worker = &sim->workers[job->worker];
+    w = job->worker;
+    worker = &sim->workers[w];
 
-    if (sim->config.rule == SIM_PREDICTIVE) {
-        helix_backlog_remove(&worker->report.backlog, &job->entry);
+    if (!failed) {
+        sim_batch_end(worker, job);
     }
 
-    job->failed = failed;
-    job->done = sim->now;
+    for ( /* void */ ; job; job = along) {
+        along = job->along;
+        job->along = NULL;
 
-    sim_ring_push(&worker->pending, job);
-    sim_wake(sim, job->worker);
+        if (sim->config.rule == SIM_PREDICTIVE) {
+            helix_backlog_remove(&worker->report.backlog, &job->entry);
+        }
+
+        job->failed = failed;
+        job->done = sim->now;
+
+        sim_ring_push(&worker->pending, job);
+    }
+
+    sim_wake(sim, w);
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 
 static void sim_predictive(sim_t *sim, sim_job_t *job, sim_worker_t *worker);
@@ -93,13 +94,30 @@ sim_decide(sim_t *sim, sim_job_t *job)
 static void
 sim_predictive(sim_t *sim, sim_job_t *job, sim_worker_t *worker)
 {
+    uint32_t             i;
     helix_verdict_t      v;
     helix_router_view_t  view;
+
+    memset(&view, 0, sizeof(view));
 
     view.now = sim->now;
     view.busy = sim->running;
     view.spawned = (uint64_t) worker->spawned;
     view.turn = (uint64_t) worker->turn_inline;
+
+    for (i = 0; i < sim->config.workers; i++) {
+        view.waiting += sim->workers[i].nheap;
+    }
+
+    if ((sim->config.with & SIM_WITH_RESERVE)
+        && sim->concurrency - sim->running <= sim_reserve(sim))
+    {
+        view.busy = sim->concurrency;
+    }
+
+    job->job.joins = job->job.batchable
+                     && (sim_turn_joins(sim, worker, job)
+                         || sim_batch_joins(sim, worker, job));
 
     helix_router_decide(&worker->router, &job->job, &view, &v);
 
@@ -138,8 +156,13 @@ sim_predictive(sim_t *sim, sim_job_t *job, sim_worker_t *worker)
 
     job->entry = v.entry;
     job->key = v.entry.due;
+    job->ticks = (job->lane == HELIX_BATCH
+                  && v.decision.reason == HELIX_CHEAP);
 
-    if (job->lane == HELIX_CPU_POOL) {
+    if (job->ticks) {
+        worker->turn_inline += v.cost;
+
+    } else if (job->lane == HELIX_CPU_POOL || job->lane == HELIX_BATCH) {
         helix_backlog_add(&worker->report.backlog, &job->entry, sim->now);
     }
 

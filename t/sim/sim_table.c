@@ -92,6 +92,36 @@ sim_print(const char *name, const sim_config_t *config,
 }
 
 
+void
+sim_print_batches(const char *name, const sim_config_t *config,
+    const sim_figures_t *f)
+{
+    uint32_t  k;
+
+    printf("%-20s %-5s%5g %7.0f %6.1f", name, config->mix->name,
+           config->load, f->rate, f->used);
+
+    if (f->size > 0) {
+        printf(" %6.2f", f->size);
+
+    } else {
+        printf("      -");
+    }
+
+    for (k = 0; k < 2; k++) {
+        if (k < config->mix->nkinds) {
+            printf("  %6.2f %7.3f %7.3f", f->met[k], f->mean[k], f->tail[k]);
+
+        } else {
+            printf("       -       -       -");
+        }
+    }
+
+    printf(" %7.3f %6.3f\n", f->late, f->shed);
+    fflush(stdout);
+}
+
+
 static void
 sim_head(const char *what)
 {
@@ -210,6 +240,83 @@ sim_table_others(uint32_t seeds)
 
 
 static void
+sim_table_batches(uint32_t seeds)
+{
+    size_t         i, k;
+    sim_config_t   config;
+    sim_figures_t  f;
+
+    static const struct {
+        const char      *mix;
+        double           load;
+        sim_scenario_t   scenario;
+        const char      *rules;
+    } cells[] = {
+        { "var", 0.1, SIM_STEADY, "nwpr" },
+        { "var", 0.5, SIM_STEADY, "nwpr" },
+        { "var", 1, SIM_STEADY, "nwpr" },
+        { "var", 4, SIM_STEADY, "nwprs" },
+        { "var", 16, SIM_STEADY, "nwprs" },
+        { "wide", 2, SIM_SLOW, "npd" },
+        { "keys", 4, SIM_SLOW, "npd" },
+        { "keys", 2, SIM_STEADY, "nps" },
+        { "keys", 6, SIM_STEADY, "nps" },
+        { "wide", 1, SIM_STEADY, "nwpri" },
+        { "wide", 3, SIM_STEADY, "nwpri" },
+        { "two", 0.5, SIM_STEADY, "nwpri" },
+        { "two", 1, SIM_STEADY, "nwpri" },
+        { "two", 2, SIM_STEADY, "nwpris" },
+        { "two", 3, SIM_STEADY, "nwpris" },
+        { "even", 0.5, SIM_STEADY, "npl" },
+        { "even", 0.9, SIM_STEADY, "npl" },
+        { "tree", 0.1, SIM_STEADY, "np" },
+        { "tree", 0.8, SIM_STEADY, "np" },
+        { "tree", 1.2, SIM_STEADY, "np" },
+        { "cheap", 0.5, SIM_STEADY, "np" },
+        { "cheap", 1, SIM_STEADY, "np" },
+        { "cheap", 2, SIM_STEADY, "np" },
+    };
+
+    static const struct {
+        char         key;
+        const char  *name;
+        uint32_t     without;
+        uint32_t     with;
+    } rules[] = {
+        { 'n', "none", HELIX_WITHOUT_BATCHING, 0 },
+        { 'w', "window 10 ms, 8", 0, SIM_WITH_WINDOW },
+        { 'p', "pull", 0, 0 },
+        { 'r', "+ reserve", 0, SIM_WITH_RESERVE },
+        { 'i', "- interruption", 0, SIM_WITH_WHOLE },
+        { 's', "- saving", HELIX_WITHOUT_SAVING, 0 },
+        { 'l', "- leaving", HELIX_WITHOUT_LEAVING, 0 },
+        { 'd', "- drift of batches", HELIX_WITHOUT_BATCH_DRIFT, 0 },
+    };
+
+    printf("\nBatches: used: %% of the processors, by jobs; size of batches;"
+           " by kind: in time, %%, mean and p99, ms\n\n%-20s %-5s%5s %7s %6s"
+           " %6s  %22s  %22s %7s %6s\n", "", "mix", "load", "jobs/s", "used",
+           "size", "A", "B", "late", "shed");
+
+    for (i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+        for (k = 0; k < sizeof(rules) / sizeof(rules[0]); k++) {
+            if (strchr(cells[i].rules, rules[k].key) == NULL) {
+                continue;
+            }
+
+            config = sim_config(cells[i].mix, cells[i].load);
+            config.scenario = cells[i].scenario;
+            config.without = rules[k].without;
+            config.with = rules[k].with;
+
+            sim_measure(&config, seeds, &f);
+            sim_print_batches(rules[k].name, &config, &f);
+        }
+    }
+}
+
+
+static void
 sim_table_models(uint32_t seeds)
 {
     char           name[64];
@@ -282,7 +389,9 @@ sim_table(uint32_t seeds)
 
     sim_head("The predictive policy");
 
-    for (mix = sim_mixes; mix->name != NULL; mix++) {
+    for (mix = sim_mixes; mix->name != NULL && mix->kinds[0].added == 0;
+         mix++)
+    {
         for (i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
             sim_row("", mix->name, loads[i], NULL, NULL, SIM_STEADY, seeds);
         }
@@ -299,6 +408,7 @@ sim_table(uint32_t seeds)
         sim_print(name, &config, &f);
     }
 
+    sim_table_batches(seeds);
     sim_table_models(seeds);
     sim_table_others(seeds);
     sim_table_laws(seeds);

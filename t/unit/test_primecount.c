@@ -271,7 +271,7 @@ job_start(uint64_t n, uint32_t level)
 
     assert_int_equal(kind->plan(NULL, &args, &plan), HELIX_DONE);
     assert_true(plan.work > 0 && plan.work < kind->max_work);
-    assert_int_equal(plan.flags, HELIX_PURE);
+    assert_int_equal(plan.flags & HELIX_PURE, HELIX_PURE);
 
     state = malloc(plan.memory);
     assert_non_null(state);
@@ -534,14 +534,14 @@ test_level(void **unused)
     assert_int_equal(plan.nlevels, 1);
     assert_string_equal(kind->levels[plan.levels[0].name], "interval");
     assert_true(plan.levels[0].work < plan.work / 1000);
-    assert_true(plan.levels[0].quality > 0.5f);
-    assert_true(plan.levels[0].quality < 0.6f);
+    assert_true(plan.levels[0].quality > 0.5);
+    assert_true(plan.levels[0].quality < 0.6);
 
     state = job_start(1000000000000ULL, 1);
     control_init(&ctl, 1);
     assert_int_equal(kind->step(state, &ctl.base), HELIX_DONE);
     assert_int_equal(ctl.polls, 0);
-    assert_true((float) kind->quality(state) == plan.levels[0].quality);
+    assert_true(kind->quality(state) == plan.levels[0].quality);
 
     answer_of(state, &answer);
     assert_int_equal(answer.objects, 1);
