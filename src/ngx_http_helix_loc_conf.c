@@ -9,6 +9,8 @@ static void ngx_http_helix_inherit(ngx_http_core_loc_conf_t *clcf,
     ngx_http_helix_loc_conf_t *prev, ngx_http_helix_loc_conf_t *conf);
 static char *ngx_http_helix_job_value(ngx_conf_t *cf,
     ngx_http_helix_loc_conf_t *hlcf, ngx_str_t *text, ngx_uint_t final);
+static ngx_http_helix_field_t ngx_http_helix_job_field(ngx_str_t *name,
+    ngx_str_t *param);
 static char *ngx_http_helix_collect_args(ngx_conf_t *cf,
     ngx_http_helix_loc_conf_t *hlcf);
 static ngx_int_t ngx_http_helix_note_args(ngx_array_t *args, ngx_str_t *text);
@@ -282,6 +284,29 @@ ngx_http_helix_job(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* "params.NAME" is the parameter NAME of a kind. */
+
+static ngx_http_helix_field_t
+ngx_http_helix_job_field(ngx_str_t *name, ngx_str_t *param)
+{
+    ngx_http_helix_field_t  field;
+
+    ngx_str_null(param);
+
+    if (name->len > 7 && ngx_strncmp(name->data, "params.", 7) == 0) {
+        param->data = name->data + 7;
+        param->len = name->len - 7;
+
+        return ngx_http_helix_param_name(param) ? NGX_HTTP_HELIX_PARAMS
+                                                : NGX_HTTP_HELIX_FIELDS;
+    }
+
+    field = ngx_http_helix_field_conf(name);
+
+    return (field == NGX_HTTP_HELIX_PARAMS) ? NGX_HTTP_HELIX_FIELDS : field;
+}
+
+
 static char *
 ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
     ngx_str_t *text, ngx_uint_t final)
@@ -304,19 +329,8 @@ ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
     name.data = text->data;
     name.len = eq ? (size_t) (eq - text->data) : text->len;
 
-    field = eq ? ngx_http_helix_field_conf(&name) : NGX_HTTP_HELIX_FIELDS;
-
-    ngx_str_null(&param);
-
-    if (eq && name.len > 7 && ngx_strncmp(name.data, "params.", 7) == 0) {
-        field = NGX_HTTP_HELIX_PARAMS;
-        param.data = name.data + 7;
-        param.len = name.len - 7;
-    }
-
-    if (field == NGX_HTTP_HELIX_PARAMS && !ngx_http_helix_param_name(&param)) {
-        field = NGX_HTTP_HELIX_FIELDS;
-    }
+    field = eq ? ngx_http_helix_job_field(&name, &param)
+               : NGX_HTTP_HELIX_FIELDS;
 
     if (field == NGX_HTTP_HELIX_FIELDS) {
         name.len += (eq != NULL);

@@ -476,10 +476,12 @@ my $series = () = $metrics =~ /^helix_/mg;
 my $kinds = () = $metrics =~ /^helix_exec_duration_seconds_count\{/mg;
 my ($shown) = map { $_->{text} } grep { $_->{text} =~ /^\d+\n\z/ }
               blocks($doc{'metrics.md'});
-my ($base, $each) = $doc{'metrics.md'} =~ /These are (\d+), and (\d+) for each/;
+my ($base, $each, $levels) = $doc{'metrics.md'}
+    =~ /These are (\d+), and (\d+) for each .* each of their (\d+)\s+levels/s;
 
 is("$shown", "$series\n", 'number of series');
-is($base + $each * $kinds, $series, 'what they are made of');
+is($base + $each * $kinds + $levels, $series, 'what they are made of');
+is($levels, () = $metrics =~ /,level="/g, 'levels');
 is($each, () = $metrics =~ /kind="hashmix"/g, 'those of a kind');
 
 my @promql = blocks($doc{'metrics.md'});
@@ -809,7 +811,8 @@ sub walk {
     }
 
     for my $key (keys %$node) {
-        my $name = $path =~ /^(?:strategies|kinds|\w+_by_\w+)$/ ? '*' : $key;
+        my $name = $path =~ /^(?:strategies|kinds|kinds\.\*\.levels|\w+_by_\w+)$/
+                   ? '*' : $key;
 
         walk($path eq '' ? $name : "$path.$name", $node->{$key});
     }

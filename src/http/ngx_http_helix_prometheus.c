@@ -44,7 +44,7 @@ static void ngx_http_helix_expose_hist(ngx_http_helix_exposition_t *e,
 
 static const uint64_t  ngx_http_helix_edges[] = {
     100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
-    500000, 1000000, 2500000, 5000000, 10000000
+    500000, 1000000, 2500000, 5000000
 };
 
 
@@ -298,6 +298,16 @@ ngx_http_helix_expose_causes(ngx_http_helix_exposition_t *e, const char *name,
     ngx_http_helix_family(e, name, "counter", help);
 
     for (i = 0; names[i]; i++) {
+
+        /* of no dropped job, or of one that is not counted */
+
+        if (names[i] == helix_reason_names[HELIX_NO_SLOT]
+            || names[i] == helix_reason_names[HELIX_EXPLORED]
+            || names[i] == helix_reason_names[HELIX_COALESCED])
+        {
+            continue;
+        }
+
         ngx_http_helix_sample(e, name, label, names[i], values[i]);
     }
 }

@@ -8,6 +8,9 @@
 
 static ngx_int_t ngx_http_helix_read_conf(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_uint_t final);
+static ngx_int_t ngx_http_helix_read_conf_value(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_http_helix_job_value_t *jv,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_helix_read_kind(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_read_body(ngx_http_request_t *r,
@@ -81,12 +84,9 @@ static ngx_int_t
 ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ngx_uint_t final)
 {
-    double                       quality;
-    uint64_t                     budget;
     ngx_int_t                    rc;
     ngx_str_t                    value;
     ngx_uint_t                   i, bit;
-    ngx_http_helix_param_t       param;
     ngx_http_helix_loc_conf_t   *hlcf;
     ngx_http_helix_job_value_t  *jv;
 
@@ -136,39 +136,57 @@ ngx_http_helix_read_conf(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
             continue;
         }
 
-        if (jv[i].field == NGX_HTTP_HELIX_BUDGET
-            && ngx_http_helix_field_budget(&value, &budget) == NGX_OK)
-        {
-            if (!(ctx->set & bit) || budget < ctx->budget) {
-                ctx->budget = budget;
-            }
-
-            ctx->set |= bit;
-            continue;
-        }
-
-        if (jv[i].field == NGX_HTTP_HELIX_PARAMS) {
-            ngx_memzero(&param, sizeof(ngx_http_helix_param_t));
-
-            param.name = jv[i].param;
-            param.value = value;
-            param.origin = final ? NGX_HTTP_HELIX_FINAL
-                                 : NGX_HTTP_HELIX_DEFAULT;
-
-            rc = ngx_http_helix_param_add(r, ctx, &param);
-
-        } else {
-            quality = ctx->min_quality;
-            rc = ngx_http_helix_field_text(r, ctx, jv[i].field, &value);
-            ctx->min_quality = ngx_max(ctx->min_quality, quality);
-        }
-
+        rc = ngx_http_helix_read_conf_value(r, ctx, &jv[i], &value);
         if (rc != NGX_OK) {
             return rc;
         }
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_conf_value(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, ngx_http_helix_job_value_t *jv,
+    ngx_str_t *value)
+{
+    double                   quality;
+    uint64_t                 budget;
+    ngx_int_t                rc;
+    ngx_uint_t               bit;
+    ngx_http_helix_param_t   param;
+
+    bit = 1 << jv->field;
+
+    if (jv->field == NGX_HTTP_HELIX_BUDGET
+        && ngx_http_helix_field_budget(value, &budget) == NGX_OK)
+    {
+        if (!(ctx->set & bit) || budget < ctx->budget) {
+            ctx->budget = budget;
+        }
+
+        ctx->set |= bit;
+
+        return NGX_OK;
+    }
+
+    if (jv->field == NGX_HTTP_HELIX_PARAMS) {
+        ngx_memzero(&param, sizeof(ngx_http_helix_param_t));
+
+        param.name = jv->param;
+        param.value = *value;
+        param.origin = jv->final ? NGX_HTTP_HELIX_FINAL
+                                 : NGX_HTTP_HELIX_DEFAULT;
+
+        return ngx_http_helix_param_add(r, ctx, &param);
+    }
+
+    quality = ctx->min_quality;
+    rc = ngx_http_helix_field_text(r, ctx, jv->field, value);
+    ctx->min_quality = ngx_max(ctx->min_quality, quality);
+
+    return rc;
 }
 
 

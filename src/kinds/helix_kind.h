@@ -105,7 +105,7 @@ typedef enum {
 } helix_param_type_t;
 
 typedef struct {
-    const char         *name;       /* [a-z][a-z0-9_]*, none of a job's fields */
+    const char         *name;       /* [a-z][a-z0-9_]*, no field of a job */
     helix_param_type_t  type;
     double              min;        /* of a number; inclusive */
     double              max;
@@ -147,7 +147,7 @@ typedef struct {
 typedef struct {
     uint64_t              work;
     double                quality;  /* of the answer, 0..1, 1 is the full one;
-                                       how it is measured is the kind's to say */
+                                       the kind says how it is measured */
     uint32_t              name;     /* which of the kind's level names */
 } helix_level_t;
 

@@ -54,7 +54,7 @@ helix_risk_plan(const helix_args_t *args, helix_plan_t *plan)
 
         level = &plan->levels[plan->nlevels++];
         level->work = helix_risk_work(&request);
-        level->quality = (float) request.quality;
+        level->quality = request.quality;
         level->name = rung;
 
         memory = helix_risk_layout(&request);

@@ -116,5 +116,8 @@ bool helix_settings_check(const helix_settings_t *settings, char *error);
 const char *helix_nearest(const char *text, size_t len,
     const char *const *names);
 
+/* Of ASCII; whatever the locale. */
+char helix_lower(char c);
+
 
 #endif /* HELIX_SETTINGS_H_INCLUDED */

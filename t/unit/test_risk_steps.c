@@ -572,7 +572,7 @@ test_levels(void **unused)
     fill(&job, 0);
     risk_u64(&job, HELIX_RISK_P_PATHS, 65536);
     assert_int_equal(risk_plan(&job), HELIX_DONE);
-    assert_int_equal(job.plan.flags, HELIX_PURE);
+    assert_int_equal(job.plan.flags, HELIX_PURE|HELIX_ANYTIME);
     assert_int_equal(job.plan.nlevels, 3);
     work = job.plan.work;
     quality = 1.0f;
