@@ -115,7 +115,7 @@ helix_risk_work(const helix_risk_request_t *r)
     ns *= r->steps;
 
     if (r->estimator == HELIX_RISK_TILTED) {
-        ns += npairs * HELIX_RISK_NS_TILT + n * n / 4 * HELIX_RISK_NS_ROW
+        ns += npairs * HELIX_RISK_NS_TILT + (uint64_t) n * n / 4 * HELIX_RISK_NS_ROW
               + HELIX_RISK_NS_WEIGH;
     }
 

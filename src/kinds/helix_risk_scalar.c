@@ -100,7 +100,8 @@ helix_risk_student_quantile(double dof)
 void
 helix_risk_philox_keys(uint64_t *keys, uint64_t seed)
 {
-    uint32_t  i, k0, k1;
+    size_t    i;
+    uint32_t  k0, k1;
 
     k0 = (uint32_t) seed;
     k1 = (uint32_t) (seed >> 32);

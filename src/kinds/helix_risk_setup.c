@@ -263,8 +263,8 @@ helix_risk_market(helix_risk_market_t *m, const helix_risk_request_t *r)
         sd = a->vol * __builtin_sqrt(r->horizon / r->steps);
 
         for (j = 0; j <= i; j++) {
-            column = m->values + 2 * r->nassets * (1 + j / 2);
-            column[2 * i + j % 2] = sd * r->factor[i][j];
+            column = m->values + 2 * (size_t) r->nassets * (1 + j / 2);
+            column[2 * (size_t) i + j % 2] = sd * r->factor[i][j];
         }
     }
 }

@@ -86,7 +86,7 @@ helix_risk_prepare(helix_risk_job_t *job)
         job->phase = (job->estimator == HELIX_RISK_CLOSED)
                      ? HELIX_RISK_SQUARE : HELIX_RISK_ROTATE;
 
-        memset(job->tilt.other, 0, n * n * sizeof(double));
+        memset(job->tilt.other, 0, (size_t) n * n * sizeof(double));
 
         for (i = 0; i < n; i++) {
             job->tilt.other[i * n + i] = 1.0;
@@ -120,7 +120,7 @@ static void
 helix_risk_form_row(helix_risk_job_t *job, uint32_t i)
 {
     double         s;
-    uint32_t       j, k, n;
+    size_t         j, k, n;
     const double  *a, *b;
 
     n = job->market->nassets;
@@ -256,11 +256,11 @@ helix_risk_rotated(const helix_risk_job_t *job)
 static void
 helix_risk_turn_row(helix_risk_job_t *job, uint32_t i)
 {
-    double    s, *matrix, row[HELIX_RISK_ASSETS];
-    uint32_t  j, k, n;
+    double  s, *matrix, row[HELIX_RISK_ASSETS];
+    size_t  j, k, n;
 
     n = job->market->nassets;
-    matrix = job->market->values + 2 * n + 2 * i;
+    matrix = job->market->values + 2 * n + 2 * (size_t) i;
 
     for (k = 0; k < n; k++) {
         row[k] = matrix[2 * n * (k / 2) + k % 2];

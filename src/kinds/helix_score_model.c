@@ -539,7 +539,7 @@ helix_score_allocate(helix_score_loader_t *in)
     helix_score_model_t  *model;
 
     model = in->model;
-    inputs = (model->inputs + HELIX_SCORE_PANEL - 1)
+    inputs = ((size_t) model->inputs + HELIX_SCORE_PANEL - 1)
              / HELIX_SCORE_PANEL * HELIX_SCORE_PANEL;
 
     model->size = ((size_t) in->floats + 2 * inputs) * sizeof(float);

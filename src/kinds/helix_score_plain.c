@@ -78,7 +78,8 @@ static void
 helix_score_run(const helix_score_block_t *b)
 {
     float         sum[HELIX_SCORE_PANEL], *y;
-    uint32_t      row, panel, k, i;
+    size_t        panel;
+    uint32_t      row, k, i;
     const float  *w, *x;
 
     for (row = 0; row < b->rows; row++) {
