@@ -14,6 +14,9 @@
 #define NGX_HTTP_HELIX_KIND_MIN                                               \
     (offsetof(helix_kind_t, clear) + sizeof(void *))
 
+/* bytes of a parameter's text, at most */
+#define NGX_HTTP_HELIX_TEXT_MAX  16777216
+
 
 static char *ngx_http_helix_kernel_name(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf, ngx_str_t *name);
@@ -23,6 +26,8 @@ static char *ngx_http_helix_kernel_file(ngx_conf_t *cf, ngx_str_t *file);
 static const helix_kind_t *ngx_http_helix_kernel_entry(ngx_conf_t *cf,
     ngx_str_t *file);
 static const char *ngx_http_helix_kernel_check(const helix_kind_t *kind);
+static ngx_uint_t ngx_http_helix_kernel_twice(const helix_param_t *params,
+    ngx_uint_t n);
 static char *ngx_http_helix_kernel_configure(ngx_conf_t *cf,
     ngx_http_helix_kind_t *kind);
 static void ngx_http_helix_kernel_destroy(void *data);
@@ -324,11 +329,21 @@ ngx_http_helix_kernel_check(const helix_kind_t *kind)
             || kind->params[i].type > HELIX_PARAM_JSON
             || kind->params[i].help == NULL
             || !(kind->params[i].min <= kind->params[i].max)
+            || (kind->params[i].type >= HELIX_PARAM_TEXT
+                && !(kind->params[i].max <= NGX_HTTP_HELIX_TEXT_MAX))
+            || ngx_http_helix_kernel_twice(kind->params, i)
             || !ngx_http_helix_param_name(&name)
             || ngx_http_helix_field_find(&name, 1) != NGX_HTTP_HELIX_FIELDS)
         {
             return "a parameter has a bad name, type or range";
         }
+    }
+
+    if (kind->accepts
+        && (ngx_strstr(kind->accepts, "application/json")
+            || ngx_strstr(kind->accepts, "application/x-www-form-urlencoded")))
+    {
+        return "JSON and forms are not its to accept";
     }
 
     for (i = 0; kind->levels && kind->levels[i]; i++) {
@@ -419,6 +434,21 @@ ngx_http_helix_kernel_configure(ngx_conf_t *cf, ngx_http_helix_kind_t *kind)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_helix_kernel_twice(const helix_param_t *params, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (ngx_strcmp(params[i].name, params[n].name) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

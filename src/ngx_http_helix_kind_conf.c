@@ -45,6 +45,11 @@ ngx_http_helix_kind_add(ngx_http_helix_main_conf_t *hmcf, ngx_str_t *name,
     kind->kind = source;
     kind->batch = 1;
     kind->coalesce = 1;
+
+    while (source->levels && source->levels[kind->nlevels]) {
+        kind->nlevels++;
+    }
+
     kind->cost = NGX_HTTP_HELIX_COST;
     kind->max_cost = source->max_work;
     kind->max_inputs = NGX_HTTP_HELIX_MAX_INPUTS;

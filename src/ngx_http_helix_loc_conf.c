@@ -329,6 +329,8 @@ ngx_http_helix_job_value(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
     name.data = text->data;
     name.len = eq ? (size_t) (eq - text->data) : text->len;
 
+    ngx_str_null(&param);
+
     field = eq ? ngx_http_helix_job_field(&name, &param)
                : NGX_HTTP_HELIX_FIELDS;
 

@@ -533,12 +533,15 @@ is($t->get("/jobs?kind=primecount&scaling=1&cost=$max")->status, 200,
 problem($t->get("/pin?s=inline&kind=hashmix&cost=$max"), 413, 'TooLarge',
         'pinned or not', field => 'compute_cost');
 
-my $padded = $job . ' ' x (65536 + 4096 * 24 - length $job);
+# and as much as the parameters of montecarlo_risk may have
+
+my $padded = $job . ' ' x (65536 + 4096 * 24 + 5 * 65536 + 2 * 16
+                           - length $job);
 
 for my $path (qw(/jobs /file /tiny /large)) {
     result($t->post($path, $padded), "the largest body in $path", id => 1);
     problem($t->post($path, "$padded "), 413, 'TooLarge',
-            "one byte more in $path", limit => 163840);
+            "one byte more in $path", limit => 491552);
 }
 
 $r = $t->post('/small', $job . ' ' x 100);

@@ -154,11 +154,11 @@ SKIP: {
 
 my $risk = JSON::PP->new->decode($portfolio);
 
-$risk->{params}{paths} = 4000000;
-$risk->{latency_budget_ms} = 60;
+$risk->{params}{paths} = 131072;
+$risk->{latency_budget_ms} = 2;
 $r = $t->post('/jobs', JSON::PP->new->encode($risk));
 is($r->status, 200, 'an answer in time') or diag($r->body);
-ok(defined $r->json->{level}, 'with less');
+ok(defined $r->json->{level}, 'with less') or diag($r->body);
 ok($r->json->{quality} > 0 && $r->json->{quality} < 1, 'how good it is');
 
 $risk->{params}{positions}[3]{strike} = -1;

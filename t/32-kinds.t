@@ -37,6 +37,7 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
+    helix_policy threshold;
     helix_batch size=8 delay=$delay;
     helix_pool concurrency=4 busy=off;
 

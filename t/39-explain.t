@@ -378,7 +378,7 @@ tried(100, 5000, $less, 0.9, 'drop');
 
 my $limit = change($e, qr/^p90_ms <= ([\d.]+) -> inline$/);
 
-for ([0.7, 'inline'], [1.4, 'cpu_pool']) {
+for ([0.7, 'batch'], [1.4, 'cpu_pool']) {
     my ($part, $strategy) = @$_;
 
     # the prediction is no line through zero: come near in some steps

@@ -43,6 +43,7 @@ http {
 
     helix_zone helix;
     helix_pool jobs threads=2 concurrency=1 queue=200 busy=off;
+    helix_policy threshold;
     helix_batch size=2 delay=10s;
     helix_adapt off;
     helix_kind hashmix max_cost=9000000000000000;

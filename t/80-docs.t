@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use File::Basename;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
@@ -369,12 +370,16 @@ for my $name (sort keys %doc) {
 
 # links
 
-for my $name (sort keys %doc) {
-    my $folder = $name eq 'README.md' ? '.' : 'docs';
+my %page = map { m|docs/(.*)|, slurp($_) } glob 'docs/kinds/*.md';
 
-    while ($doc{$name} =~ /\]\(([^)#:]*)(?:#([^)]+))?\)/g) {
+for my $name (sort keys %doc, keys %page) {
+    my $folder = $name eq 'README.md' ? '.' : 'docs';
+    my $text = $doc{$name} // $page{$name};
+
+    while ($text =~ /\]\(([^)#:]*)(?:#([^)]+))?\)/g) {
         my ($file, $anchor) = ($1, $2);
-        my $path = $file eq '' ? "$folder/$name" : "$folder/$file";
+        my $from = dirname("$folder/$name");
+        my $path = $file eq '' ? "$folder/$name" : "$from/$file";
 
         ok(-e $path, "$name: link to $path");
 
@@ -444,6 +449,24 @@ is($t->get("/helix$_")->status, 200, "GET $_")
 is($t->post('/helix/api/explain', '{"kind":"hashmix"}')->status, 200,
    'POST /api/explain');
 
+
+
+# what the pages of the kinds say of parameters and levels
+
+for my $file (sort keys %page) {
+    my ($kind) = $file =~ m|kinds/(\w+)\.md|;
+    my $source = join '', map { slurp($_) } glob("src/kinds/helix_$kind*.c"),
+                          glob "src/kinds/$kind/*.c";
+
+    my ($table) = $source =~ /helix_param_t +\w+\[\] = \{(.*?)^\};/ms;
+    my ($levels) = $source =~ /\*const +\w*levels\[\] = \{(.*?)\};/s;
+
+    for my $name (($table // '') =~ /\{ "(\w+)", HELIX_PARAM/g,
+                  ($levels // '') =~ /"(\w+)"/g)
+    {
+        like($page{$file}, qr/`$name`/, "$file: $name");
+    }
+}
 
 
 # Prometheus: type and labels of each family, and the queries

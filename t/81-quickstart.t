@@ -102,10 +102,10 @@ for my $run (1, 2) {
     unlike($out, qr/[^\n\x20-\x7e]/, "run $run: plain ASCII");
     unlike($out, qr/strategy=/, "run $run: nothing is pinned");
 
-    my ($next) = $out =~ /^try next: .*?\n\n((?: {4}.*\n)+)/m;
+    my ($next) = $out =~ /^try next: .*?\n\n((?: {4}.*\n)+)/ms;
     my @next = map { s/^ +//r } split /\n/, $next // '';
 
-    is(scalar @next, 3, "run $run: three things to try next");
+    is(scalar @next, 4, "run $run: four things to try next");
 
     my @answers = map { scalar qx($_ -s 2>&1) } @next;
 
@@ -114,6 +114,8 @@ for my $run (1, 2) {
          "run $run: the second is a mistake that helps");
     like($answers[2], qr/"outputs":\["10216004649843298165"\]/,
          "run $run: the third works");
+    like($answers[3], qr/"level":0.99,"alpha"|"es":|"var/,
+         "run $run: the fourth works");
 
     is(scalar workers(), 2, "run $run: two workers");
 

@@ -200,6 +200,10 @@ helix_json_u64(helix_json_writer_t *w, uint64_t value)
 {
     char  *p, text[24];
 
+    if (w->overflow) {
+        return;
+    }
+
     p = text + sizeof(text) - 1;
     *p = '"';
     p = helix_json_decimal(p, value, 1);
@@ -218,6 +222,10 @@ void
 helix_json_double(helix_json_writer_t *w, double value)
 {
     char  text[32];
+
+    if (w->overflow) {
+        return;
+    }
 
     helix_json_item(w, text, helix_number_print(value, text));
 }

@@ -42,6 +42,12 @@ ngx_helix_batch_add(ngx_helix_job_t *job)
     settings = job->exec->settings;
     batch = &job->exec->batches[job->spec.kind_index];
 
+    if (batch->unit
+        && batch->unit->jobs[0]->spec.batch_key != job->spec.batch_key)
+    {
+        ngx_helix_batch_flush(batch, HELIX_FLUSH_SLACK);
+    }
+
     if (batch->unit == NULL) {
         batch->unit = ngx_helix_unit_create(job, settings->batch_size);
         if (batch->unit == NULL) {

@@ -17,7 +17,6 @@
 
 
 static int ngx_helix_control_stop(const helix_control_t *control);
-static ngx_uint_t ngx_helix_exec_stopped(void);
 static void ngx_helix_exec_tick(ngx_event_t *ev);
 static void ngx_helix_exec_adapt(ngx_helix_exec_t *exec);
 
@@ -75,6 +74,7 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     ngx_queue_init(&exec->jobs);
     ngx_helix_flights_init(exec);
     ngx_helix_spawn_init(exec);
+    ngx_helix_turn_init(exec);
 
     if (ngx_helix_batches_init(cycle, exec) != NGX_OK) {
         return NULL;
@@ -135,7 +135,7 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
 
         /* the threads have been joined: nobody else has a unit any more */
 
-        if (job->unit && job->unit->taken) {
+        if (job->unit && (job->unit->taken || job->unit->along)) {
             if (--job->unit->refs == 0) {
                 ngx_free(job->unit);
             }
@@ -300,11 +300,7 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
 
     } while (!stopped && ended < until);
 
-    /* timers and logs reckon from the cached time, which stood still */
-
-    if (ended - started > NGX_HELIX_STALE) {
-        ngx_time_update();
-    }
+    ngx_helix_exec_stale(ended - started);
 
     times->queue = started - spec->received;
     times->exec = ended - started;
@@ -335,10 +331,21 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
 }
 
 
+/* Timers and logs reckon from the cached time, which stood still. */
+
+void
+ngx_helix_exec_stale(uint64_t held)
+{
+    if (held > NGX_HELIX_STALE) {
+        ngx_time_update();
+    }
+}
+
+
 /* The master tells its workers to stop through a channel that the event loop
    reads, which the job holds; sooner or later it would kill them. */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_helix_exec_stopped(void)
 {
 #if (NGX_LINUX && defined SO_PEEK_OFF)

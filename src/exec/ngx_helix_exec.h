@@ -48,6 +48,9 @@ typedef struct {
     helix_strategy_t           strategy;       /* spawn, cpu_pool or batch */
     uint64_t                   work;           /* of the plan, or level */
     uint64_t                   batch_key;      /* of the plan */
+    ngx_uint_t                 turn;           /* batch: at the end of this
+                                                  turn of the event loop, on no
+                                                  thread */
     uint64_t                   received;       /* ns, ngx_helix_now() */
     uint64_t                   budget;         /* ns, 0: none */
     ngx_msec_t                 timeout;
@@ -91,6 +94,7 @@ struct ngx_helix_job_s {
     ngx_queue_t                shared;         /* in the table of flights */
     ngx_queue_t                followers;      /* answered by this job */
     ngx_queue_t                follow;         /* in that queue */
+    ngx_uint_t                 nfollowers;     /* that it ever had */
     ngx_helix_job_t           *leader;         /* NULL: it runs itself */
     uint64_t                   hash;           /* of the identity */
     size_t                     memory;         /* bytes; 0: it follows */
@@ -128,9 +132,9 @@ ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
 double ngx_helix_exec_pressure(ngx_helix_exec_t *exec);
 
 /*
- * The decision of the predictive policy on a job; service and entry of its spec
- * are set.  With "explain" nothing but that: it is not going to run, or its
- * strategy is pinned.
+ * The decision of the predictive policy on a job; service, entry and turn of
+ * its spec are set.  With "explain" nothing but that: it is not going to run,
+ * or its strategy is pinned.
  */
 void ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
     float scaling, ngx_uint_t batchable, ngx_uint_t explain,

@@ -9,6 +9,7 @@
 
 #define NGX_HELIX_FLIGHT_LOOK   16       /* jobs of a bucket */
 #define NGX_HELIX_FLIGHT_MAX    65536    /* bytes worth comparing */
+#define NGX_HELIX_FLIGHT_NEAR   4        /* part of a budget */
 
 
 static uint64_t ngx_helix_flight_hash(ngx_helix_exec_t *exec,
@@ -130,14 +131,25 @@ ngx_helix_job_find(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec)
 }
 
 
-/* What comes in time for the job comes in time for one that is due later. */
+/* What comes in time for the job comes in time for one that is due later.  One
+   that its deadline may cut short is no answer for who has much more time. */
 
 static ngx_uint_t
 ngx_helix_flight_serves(ngx_helix_job_t *job, const ngx_helix_job_spec_t *spec)
 {
+    uint64_t  due, budget, deadline;
+
+    budget = ngx_helix_job_budget(&job->spec);
+    due = job->spec.received + budget;
+    deadline = spec->received + ngx_helix_job_budget(spec);
+
+    if (job->spec.anytime && deadline > due + budget / NGX_HELIX_FLIGHT_NEAR) {
+        return 0;
+    }
+
     return job->owner && !job->ending && job->quality >= spec->min_quality
-           && job->spec.received + ngx_helix_job_budget(&job->spec)
-              <= spec->received + ngx_helix_job_budget(spec);
+           && due <= deadline
+           && job->nfollowers < job->exec->settings->queue;
 }
 
 
@@ -168,6 +180,7 @@ ngx_helix_job_join(ngx_helix_job_t *leader, const ngx_helix_job_spec_t *spec,
     job->done = done;
 
     ngx_queue_insert_tail(&leader->followers, &job->follow);
+    leader->nfollowers++;
 
     /* whom it leads may have more time than itself */
 

@@ -203,19 +203,27 @@ ngx_helix_group_pull(ngx_helix_pool_t *pool, ngx_helix_heap_t *heap,
 
     unit->flush = HELIX_FLUSH_IDLE;
 
-    while (group->n) {
+    while (group->n && batch.n < batch.max) {
         other = ngx_queue_data(ngx_queue_head(&group->units),
                                ngx_helix_unit_t, member);
 
         if (!helix_batch_take(&batch, &other->jobs[0]->spec.entry, now)) {
-            unit->flush = (batch.n == batch.max) ? HELIX_FLUSH_FULL
-                                                 : HELIX_FLUSH_SLACK;
-            ngx_helix_pool_lead(pool, other->jobs[0]);
+            unit->flush = HELIX_FLUSH_SLACK;
             break;
         }
 
         ngx_helix_group_take(other);
         ngx_helix_heap_remove(heap, other);
         ngx_helix_unit_merge(unit, other, now);
+    }
+
+    if (batch.n == batch.max) {
+        unit->flush = HELIX_FLUSH_FULL;
+    }
+
+    if (group->n) {
+        other = ngx_queue_data(ngx_queue_head(&group->units),
+                               ngx_helix_unit_t, member);
+        ngx_helix_pool_lead(pool, other->jobs[0]);
     }
 }

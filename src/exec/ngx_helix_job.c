@@ -142,6 +142,10 @@ ngx_helix_lane_add(ngx_helix_job_t *job)
             return ngx_helix_batch_add(job);
         }
 
+        if (job->spec.turn) {
+            return ngx_helix_turn_add(job);
+        }
+
         n = job->exec->settings->batch_size;
         break;
 

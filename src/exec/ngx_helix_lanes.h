@@ -58,8 +58,11 @@ struct ngx_helix_unit_s {
     ngx_uint_t              taken;          /* under the mutex */
     ngx_uint_t              refs;           /* jobs that point to it */
 
+    ngx_uint_t              turn;           /* of the event loop's turn: never
+                                               in the queue, no mutex */
+
     /* a batch that is pulled, under the mutex */
-    ngx_queue_t             member;         /* of the group, */
+    ngx_queue_t             member;         /* of the group, or the turn, */
     ngx_helix_group_t      *group;          /* if it is in one */
     ngx_helix_unit_t       *along;          /* units whose jobs came along */
     ngx_helix_unit_t       *into;           /* or that of the batch */
@@ -129,6 +132,14 @@ typedef struct {
 } ngx_helix_predict_t;
 
 
+/* What is run together at the end of the turn, on the event loop. */
+
+typedef struct {
+    ngx_queue_t             units;
+    ngx_uint_t              n;              /* jobs */
+} ngx_helix_turn_t;
+
+
 /* One buffer a kind. */
 
 typedef struct {
@@ -153,6 +164,7 @@ struct ngx_helix_exec_s {
     ngx_queue_t             jobs;
     ngx_helix_spawn_t       spawn;
     ngx_helix_pool_t       *pool;
+    ngx_helix_turn_t        turn;
     ngx_helix_batch_t      *batches;        /* [kind in the zone] */
     ngx_uint_t              nflights;       /* jobs that may be shared */
     uint64_t                seed;           /* of their hashes */
@@ -162,6 +174,12 @@ struct ngx_helix_exec_s {
 
 /* Processor time of the calling thread, ns; a system call. */
 uint64_t ngx_helix_cpu(void);
+
+/* [loop] Is the worker told to stop, while a job holds the event loop? */
+ngx_uint_t ngx_helix_exec_stopped(void);
+
+/* [loop] A job has held it for so many ns. */
+void ngx_helix_exec_stale(uint64_t held);
 
 /* The caller has room for it, and its mutex.  A unit keeps its turn when it
    comes again. */
@@ -326,6 +344,22 @@ ngx_int_t ngx_helix_batch_add(ngx_helix_job_t *job);
 
 /* The unit of a job that leaves its buffer before it was flushed. */
 void ngx_helix_batch_forget(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit);
+
+void ngx_helix_turn_init(ngx_helix_exec_t *exec);
+
+/* Is a job that is thought to take so long one for the end of the turn, and
+   are there others in this turn that it would be run with? */
+ngx_uint_t ngx_helix_turn_takes(ngx_helix_exec_t *exec,
+    const helix_service_t *service);
+ngx_uint_t ngx_helix_turn_joins(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec);
+
+/* leave(): one job less in a unit. */
+ngx_int_t ngx_helix_turn_add(ngx_helix_job_t *job);
+void ngx_helix_turn_leave(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit);
+
+/* At the end of a turn: runs and ends its jobs; were there any? */
+ngx_uint_t ngx_helix_turn_run(ngx_helix_exec_t *exec);
 
 
 #endif /* NGX_HELIX_LANES_H_INCLUDED */

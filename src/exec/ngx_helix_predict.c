@@ -16,6 +16,8 @@
 static void ngx_helix_predict_tick(ngx_event_t *ev);
 static void ngx_helix_predict_look(ngx_helix_exec_t *exec, uint64_t now);
 static void ngx_helix_predict_turned(ngx_event_t *ev);
+static void ngx_helix_predict_batchable(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, helix_router_job_t *job);
 static void ngx_helix_predict_job(const ngx_helix_job_spec_t *spec,
     helix_router_job_t *job);
 
@@ -93,14 +95,16 @@ ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
     job.scaling = scaling;
     job.blocking = (spec->kind->flags & HELIX_BLOCKING);
     job.batchable = batchable && spec->kind->step_batch;
-    job.joins = job.batchable
-                && ngx_helix_group_joins(exec->pool, spec,
-                                         exec->settings->batch_size);
+
+    if (job.batchable) {
+        ngx_helix_predict_batchable(exec, spec, &job);
+    }
 
     view.now = spec->received;
     view.busy = ngx_helix_tokens_busy(exec->zone);
     view.waiting = ngx_helix_waiting(exec->zone, HELIX_CPU_POOL)
-                   + ngx_helix_waiting(exec->zone, HELIX_BATCH);
+                   + ngx_helix_waiting(exec->zone, HELIX_BATCH)
+                   - exec->turn.n;
     view.spawned = exec->spawn.work;
     view.turn = predict->inlined;
 
@@ -115,8 +119,39 @@ ngx_helix_exec_decide(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec,
         helix_router_admitted(router, &job, verdict, view.now);
     }
 
+    spec->turn = !explain && verdict->decision.strategy == HELIX_BATCH
+                 && verdict->decision.reason == HELIX_CHEAP;
+
+    if (spec->turn) {
+        predict->inlined += (uint64_t) verdict->cost;
+    }
+
     spec->service = verdict->service;
     spec->entry = verdict->entry;
+}
+
+
+/* With others of this turn, if it can be decided here; with those that wait for
+   a thread otherwise. */
+
+static void
+ngx_helix_predict_batchable(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, helix_router_job_t *job)
+{
+    helix_router_t   *router;
+    helix_service_t   service;
+
+    router = &exec->predict->router;
+
+    service = helix_fit_predict(&router->fits[job->kind], router->drift,
+                                job->work);
+
+    job->ticks = !job->blocking && ngx_helix_turn_takes(exec, &service);
+
+    job->joins = job->ticks
+                 ? ngx_helix_turn_joins(exec, spec)
+                 : ngx_helix_group_joins(exec->pool, spec,
+                                         exec->settings->batch_size);
 }
 
 
@@ -204,6 +239,13 @@ ngx_helix_predict_turned(ngx_event_t *ev)
     /* requests that a client has sent together come one after the other */
 
     if (!ngx_queue_empty(&ngx_posted_events)) {
+        ngx_post_event(ev, &ngx_posted_events);
+        return;
+    }
+
+    /* and so may those that what has waited for the end makes room for */
+
+    if (ngx_helix_turn_run(exec)) {
         ngx_post_event(ev, &ngx_posted_events);
         return;
     }

@@ -121,6 +121,10 @@ ngx_helix_unit_remove(ngx_helix_job_t *job)
     exec = job->exec;
     unit = job->unit;
 
+    if (unit->turn && unit->taken) {
+        return NGX_DECLINED;
+    }
+
     /* out of the run queue while it changes: then no thread can take it */
 
     if (unit->queued
@@ -150,7 +154,12 @@ ngx_helix_unit_remove(ngx_helix_job_t *job)
     job->times.exec = unit->exec;
     job->times.queue = ngx_helix_now() - job->spec.received - unit->exec;
 
-    ngx_helix_pool_leave(exec->pool, job);
+    if (unit->turn) {
+        ngx_helix_turn_leave(exec, unit);
+
+    } else {
+        ngx_helix_pool_leave(exec->pool, job);
+    }
 
     ngx_helix_wait_leave(exec->slot, unit->lane, 1);
 
@@ -419,7 +428,16 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
 
     exec = unit->exec;
 
-    ngx_helix_predict_lag(unit->jobs[0]->exec, unit->ended);
+    /* it may have had threads of its own */
+
+    if (unit->kind->flags & HELIX_BLOCKING) {
+        unit->cpu = ngx_max(unit->cpu, exec);
+    }
+
+    if (!unit->turn) {
+        ngx_helix_predict_lag(unit->jobs[0]->exec, unit->ended);
+    }
+
     ngx_helix_count_exec(unit->jobs[0]->exec->slot, unit->lane,
                          exec / unit->n);
 

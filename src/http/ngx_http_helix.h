@@ -65,6 +65,7 @@ typedef struct {
     uint64_t                       max_cost;
     ngx_uint_t                     max_inputs;
     double                         min_quality;
+    ngx_uint_t                     nlevels;
     ngx_uint_t                     given;         /* options in nginx.conf */
     ngx_uint_t                     down;          /* in this worker */
     ngx_http_helix_place_t         place;
@@ -218,7 +219,8 @@ typedef struct {
     uint64_t                       id;
     ngx_str_t                      kind_name;
     ngx_array_t                    inputs;        /* uint64_t */
-    uint64_t                       cost;
+    uint64_t                       cost;          /* as the kind sees it */
+    uint64_t                       routed;        /* as the rule does */
     double                         scaling;
     double                         min_quality;
     uint64_t                       budget;        /* ms, 0: none */

@@ -56,7 +56,7 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ngx_log_debug8(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "helix: route job_id=%uL kind=%V cost=%uL scaling=%.2f "
                    "latency_budget_ms=%uL strategy=%s reason=%s cpu_busy=%ui",
-                   ctx->id, &ctx->kind->name, ctx->cost,
+                   ctx->id, &ctx->kind->name, ctx->routed,
                    ctx->scaling, ctx->budget,
                    helix_strategy_names[ctx->decision.strategy],
                    helix_reason_names[ctx->decision.reason], ctx->busy);
@@ -105,7 +105,7 @@ ngx_http_helix_choose(ngx_http_helix_ctx_t *ctx,
         chosen = &ctx->plan.levels[level - 1];
 
         ctx->spec.work = chosen->work;
-        ctx->spec.level = 1 + chosen->name % HELIX_KIND_LEVELS;
+        ctx->spec.level = 1 + ngx_min(chosen->name, ctx->kind->nlevels - 1);
         ctx->spec.quality = chosen->quality;
     }
 
@@ -136,10 +136,10 @@ ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
     ctx->policy = (ctx->threshold == hmcf->settings.spawn_threshold)
                   ? "threshold" : "adapted";
 
-    job.cost = ctx->cost;
+    job.cost = ctx->routed;
 
     if (ctx->spec.level) {
-        job.cost = (uint64_t) ((double) ctx->cost * (double) ctx->spec.work
+        job.cost = (uint64_t) ((double) ctx->routed * (double) ctx->spec.work
                                / (double) ngx_max(ctx->plan.work, 1));
     }
 

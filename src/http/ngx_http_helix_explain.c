@@ -161,7 +161,7 @@ ngx_http_helix_explain_inputs(helix_json_writer_t *json,
     helix_json_key(json, "kind");
     helix_json_cstring(json, (char *) ctx->kind->name.data);
     helix_json_key(json, "cost");
-    helix_json_u64(json, ctx->cost);
+    helix_json_u64(json, ctx->routed);
     helix_json_key(json, "work");
     helix_json_u64(json, ctx->plan.work);
     helix_json_key(json, "scaling");

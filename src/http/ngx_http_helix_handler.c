@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_helix_inline(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_defer(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
+static ngx_int_t ngx_http_helix_no_room(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, helix_reason_t reason);
 static ngx_int_t ngx_http_helix_drop(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, helix_reason_t reason);
 static void ngx_http_helix_watch(ngx_http_request_t *r);
@@ -116,6 +118,13 @@ ngx_http_helix_run(ngx_http_request_t *r)
         return ngx_http_helix_drop(r, ctx, HELIX_KERNEL);
     }
 
+    if (ctx->plan.memory > hmcf->settings.memory
+        || ctx->plan.extra > hmcf->settings.memory - ctx->plan.memory)
+    {
+        ngx_http_helix_not_run(ctx, hmcf);
+        return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
+    }
+
     rc = ngx_http_helix_share(r, ctx);
 
     if (rc != NGX_DECLINED) {
@@ -184,6 +193,8 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ngx_http_helix_args(ctx, &args);
 
     if (kind->kind->plan(kind->instance, &args, &ctx->plan) != HELIX_DONE) {
+        ctx->plan.error[HELIX_KIND_ERROR_MAX - 1] = '\0';
+
         return ngx_http_helix_problem(r, ctx, NGX_HELIX_BAD_FIELD,
                                       ctx->plan.field, "%s", ctx->plan.error);
     }
@@ -196,6 +207,15 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
                                       "%uL that \"max_cost\" of helix_kind %V "
                                       "allows", ctx->plan.work,
                                       kind->max_cost, &kind->name);
+    }
+
+    /* of the forms with parameters the declared cost says nothing */
+
+    ctx->routed = ctx->cost;
+
+    if (ctx->params || ctx->body_type) {
+        ctx->routed = (ctx->set & (1 << NGX_HTTP_HELIX_COST))
+                      ? ngx_max(ctx->cost, ctx->plan.work) : ctx->plan.work;
     }
 
     ctx->spec.kind = kind->kind;
@@ -234,19 +254,20 @@ ngx_http_helix_args(ngx_http_helix_ctx_t *ctx, helix_args_t *args)
 static ngx_int_t
 ngx_http_helix_inline(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    u_char                      *state;
+    u_char                      *memory, *state;
     double                       quality;
     ngx_int_t                    rc;
     helix_args_t                 args;
     ngx_helix_end_t              end;
     ngx_http_helix_main_conf_t  *hmcf;
 
-    state = ngx_pnalloc(r->pool, ctx->plan.memory + NGX_HTTP_HELIX_ALIGN - 1);
-    if (state == NULL) {
+    memory = ngx_pnalloc(r->pool,
+                         ctx->plan.memory + NGX_HTTP_HELIX_ALIGN - 1);
+    if (memory == NULL) {
         return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
     }
 
-    state = ngx_align_ptr(state, NGX_HTTP_HELIX_ALIGN);
+    state = ngx_align_ptr(memory, NGX_HTTP_HELIX_ALIGN);
 
     ngx_http_helix_args(ctx, &args);
     ctx->spec.kind->start(ctx->kind->instance, state, &args);
@@ -267,6 +288,10 @@ ngx_http_helix_inline(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     if (ctx->spec.kind->clear) {
         ctx->spec.kind->clear(state);
     }
+
+    /* the client may take its time over the answer */
+
+    (void) ngx_pfree(r->pool, memory);
 
     return rc;
 }
@@ -311,12 +336,12 @@ ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     (void) ngx_http_helix_identity(r, ctx);
 
     if (ngx_helix_exec_admit(exec, ctx->spec.strategy) != NGX_OK) {
-        return ngx_http_helix_drop(r, ctx, HELIX_QUEUE_FULL);
+        return ngx_http_helix_no_room(r, ctx, HELIX_QUEUE_FULL);
     }
 
     job = ngx_helix_job_create(exec, &ctx->spec);
     if (job == NULL) {
-        return ngx_http_helix_drop(r, ctx, HELIX_MEMORY);
+        return ngx_http_helix_no_room(r, ctx, HELIX_MEMORY);
     }
 
     ngx_http_helix_args(ctx, &args);
@@ -335,6 +360,23 @@ ngx_http_helix_defer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ngx_http_helix_attach(r, ctx, job);
 
     return NGX_DONE;
+}
+
+
+/* What is cheap enough for the event loop needs no place to wait. */
+
+static ngx_int_t
+ngx_http_helix_no_room(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
+    helix_reason_t reason)
+{
+    if (!ctx->spec.turn) {
+        return ngx_http_helix_drop(r, ctx, reason);
+    }
+
+    ctx->decision.strategy = HELIX_INLINE;
+    ctx->spec.strategy = HELIX_INLINE;
+
+    return ngx_http_helix_inline(r, ctx);
 }
 
 

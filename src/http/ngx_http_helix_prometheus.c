@@ -2,7 +2,7 @@
 #include "ngx_http_helix_metrics.h"
 
 
-#define NGX_HTTP_HELIX_PROMETHEUS_LEN  131072
+#define NGX_HTTP_HELIX_PROMETHEUS_LEN  262144
 
 
 typedef struct {
@@ -118,8 +118,7 @@ ngx_http_helix_send_prometheus(ngx_http_request_t *r,
                                  "of the problem.");
     ngx_http_helix_expose_causes(&e, "helix_batches_total", "flush",
                                  helix_flush_names, s->counts.flushes,
-                                 "Batches that ran on threads, by why they "
-                                 "were not larger.");
+                                 "Batches, by why they were not larger.");
     ngx_http_helix_expose_waiting(&e);
     ngx_http_helix_expose_hists(&e);
 

@@ -268,7 +268,9 @@ ngx_http_helix_write_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
         helix_json_u64(json, problem->limit);
     }
 
-    if (ctx->invalid == NGX_HELIX_BAD_JSON && problem->json.data) {
+    if (problem->status == NGX_HTTP_BAD_REQUEST
+        && ctx->invalid == NGX_HELIX_BAD_JSON && problem->json.data)
+    {
         helix_json_key(json, "offset");
         helix_json_u64(json, problem->offset);
 

@@ -90,6 +90,16 @@ ngx_http_helix_send_output(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     }
 
     if (out->type) {
+
+        /* what a kind makes of a client's body is what it says it is */
+
+        if (ngx_http_helix_add_header(r, "X-Content-Type-Options",
+                                      (u_char *) "nosniff", 7)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         return ngx_http_helix_send_body(r, NGX_HTTP_OK, out->type, out->body,
                                         out->len);
     }

@@ -68,6 +68,7 @@ ngx_http_helix_identity(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     uint64_t              head[3];
     ngx_uint_t            i, n;
     helix_value_t        *v;
+    const char           *type;
     const helix_param_t  *params;
 
     if (!(ctx->plan.flags & (HELIX_PURE|HELIX_PURE_ID))
@@ -81,10 +82,11 @@ ngx_http_helix_identity(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         return NGX_OK;
     }
 
+    type = ctx->body_type ? ctx->body_type : "";
     params = ctx->kind->kind->params;
     v = ctx->values;
     size = sizeof(head) + ctx->inputs.nelts * sizeof(uint64_t)
-           + ctx->body.len;
+           + ctx->body.len + ngx_strlen(type) + 1;
 
     for (n = 0; params && params[n].name; n++) {
         size += NGX_HTTP_HELIX_VALUE_SIZE + v[n].len;
@@ -107,6 +109,7 @@ ngx_http_helix_identity(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     head[2] = ctx->inputs.nelts;
 
     p = ngx_cpymem(p, head, sizeof(head));
+    p = ngx_cpymem(p, type, ngx_strlen(type) + 1);
     p = ngx_cpymem(p, ctx->inputs.elts, ctx->inputs.nelts * sizeof(uint64_t));
 
     for (i = 0; i < n; i++) {

@@ -38,6 +38,7 @@ static const char *ngx_http_helix_variable_text(ngx_http_helix_ctx_t *ctx,
 static u_char *ngx_http_helix_variable_number(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_var_t var, u_char *p);
 static uint64_t ngx_http_helix_predicted(ngx_http_helix_ctx_t *ctx);
+static uint64_t ngx_http_helix_cost(ngx_http_helix_ctx_t *ctx);
 static u_char *ngx_http_helix_seconds(u_char *p, uint64_t ns);
 static void ngx_http_helix_record(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx);
@@ -267,7 +268,8 @@ ngx_http_helix_variable_number(ngx_http_helix_ctx_t *ctx,
         return ngx_sprintf(p, "%uL", ctx->id);
 
     case NGX_HTTP_HELIX_VAR_COST:
-        return ctx->kind ? ngx_sprintf(p, "%uL", ctx->cost) : p;
+        return ctx->kind ? ngx_sprintf(p, "%uL",
+                                       ngx_http_helix_cost(ctx)) : p;
 
     case NGX_HTTP_HELIX_VAR_SCALING:
         return ctx->kind ? p + helix_number_print(ctx->scaling, (char *) p)
@@ -314,6 +316,15 @@ ngx_http_helix_predicted(ngx_http_helix_ctx_t *ctx)
 {
     return (ctx->decided && ctx->decision.strategy < HELIX_DROP)
            ? ctx->verdict.finish[ctx->decision.strategy] : 0;
+}
+
+
+/* That of the decision, if there was one. */
+
+static uint64_t
+ngx_http_helix_cost(ngx_http_helix_ctx_t *ctx)
+{
+    return ctx->decided ? ctx->routed : ctx->cost;
 }
 
 
@@ -464,7 +475,7 @@ ngx_http_helix_record_job(helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx)
         helix_json_key(json, "kind");
         helix_json_cstring(json, (char *) ctx->kind->name.data);
         helix_json_key(json, "cost");
-        helix_json_u64(json, ctx->cost);
+        helix_json_u64(json, ngx_http_helix_cost(ctx));
         helix_json_key(json, "scaling");
         helix_json_double(json, ctx->scaling);
     }

@@ -56,8 +56,9 @@
 
 /* of a plan */
 #define HELIX_PURE            0x1   /* the answer depends on nothing but cost,
-                                       inputs, parameters, body and level: it
-                                       may answer others that ask the same */
+                                       inputs, parameters, body, its type and
+                                       level: it may answer others that ask the
+                                       same */
 #define HELIX_PURE_ID         0x2   /* and on the id; instead of HELIX_PURE */
 #define HELIX_ANYTIME         0x4   /* the host may stop the job before its
                                        deadline and take what quality() says
@@ -296,7 +297,7 @@ typedef struct {
     double              (*quality)(const void *state);
 
     /* [loop] Writes the answer of a job that is DONE, or that quality() has
-       one of; possibly more than once. */
+       one of; possibly more than once: no work, only the answer. */
     void                (*finish)(const void *state, helix_output_t *out);
 
     /* [loop] Optional: the end of a job that was started, however it ended;

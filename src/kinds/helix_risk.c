@@ -492,6 +492,7 @@ helix_risk_leader(void **states, const helix_risk_group_t *group)
 double
 helix_risk_quality(const void *state)
 {
+    uint64_t                 ns;
     const helix_risk_job_t  *job;
 
     job = state;
@@ -502,6 +503,16 @@ helix_risk_quality(const void *state)
 
     if (job->phase == HELIX_RISK_INFINITE || job->path < HELIX_RISK_PILOT
         || !helix_risk_tail_finite(job) || !helix_risk_tail_exact(job))
+    {
+        return 0.0;
+    }
+
+    /* it is summed up where its answer is written */
+
+    ns = job->tail.weights ? HELIX_RISK_NS_WEIGHED : HELIX_RISK_NS_SELECT;
+
+    if ((uint64_t) job->tail.nkept * job->nquantiles * ns
+        > HELIX_RISK_NS_FINISH)
     {
         return 0.0;
     }

@@ -59,6 +59,9 @@
 #define HELIX_RISK_NS_LINEAR   15
 #define HELIX_RISK_NS_OPTION   255
 #define HELIX_RISK_NS_LOSSES   150
+#define HELIX_RISK_NS_SELECT   25         /* a loss kept, for one level, */
+#define HELIX_RISK_NS_WEIGHED  60         /* and with a weight */
+#define HELIX_RISK_NS_FINISH   1000000    /* a summary that finish() may make */
 
 /* the first word of a state; the seed's form has another */
 #define HELIX_RISK_FULL        0x6b7369725f787668ULL

@@ -22,6 +22,7 @@ static uint64_t helix_risk_work(const helix_risk_request_t *r);
 static int helix_risk_has(const helix_risk_request_t *r, uint32_t rung);
 static void helix_risk_fewer(helix_risk_request_t *r, uint32_t by);
 static uint64_t helix_risk_mix(uint64_t hash, uint64_t value);
+static uint64_t helix_risk_summary_ns(const helix_risk_request_t *r);
 static uint64_t helix_risk_batch_key(const helix_risk_request_t *r);
 
 
@@ -31,6 +32,7 @@ helix_risk_plan(const helix_args_t *args, helix_plan_t *plan)
     char                   head[offsetof(helix_risk_request_t, assets)];
     size_t                 memory;
     uint32_t               i, rung;
+    uint64_t               summary;
     helix_level_t         *level;
     helix_risk_request_t   request;
 
@@ -38,8 +40,8 @@ helix_risk_plan(const helix_args_t *args, helix_plan_t *plan)
         return HELIX_FAILED;
     }
 
-    plan->flags = HELIX_PURE|HELIX_ANYTIME;
     plan->work = helix_risk_work(&request);
+    summary = helix_risk_summary_ns(&request);
     plan->memory = helix_risk_layout(&request);
     plan->batch_key = helix_risk_batch_key(&request);
     plan->nlevels = 0;
@@ -66,7 +68,27 @@ helix_risk_plan(const helix_args_t *args, helix_plan_t *plan)
         memcpy(&request, head, sizeof(head));
     }
 
+    /* what is cut short is summed up where its answer is written */
+
+    plan->flags = (summary > HELIX_RISK_NS_FINISH) ? HELIX_PURE
+                                                 : HELIX_PURE|HELIX_ANYTIME;
+
     return HELIX_DONE;
+}
+
+
+/* Of the losses kept, for each of the levels. */
+
+static uint64_t
+helix_risk_summary_ns(const helix_risk_request_t *r)
+{
+    if (r->estimator == HELIX_RISK_CLOSED) {
+        return 0;
+    }
+
+    return (uint64_t) helix_risk_tail_size(r) * r->nquantiles
+           * (r->estimator == HELIX_RISK_TILTED ? HELIX_RISK_NS_WEIGHED
+                                                : HELIX_RISK_NS_SELECT);
 }
 
 
@@ -115,7 +137,7 @@ helix_risk_work(const helix_risk_request_t *r)
     ns *= r->steps;
 
     if (r->estimator == HELIX_RISK_TILTED) {
-        ns += npairs * HELIX_RISK_NS_TILT + (uint64_t) n * n / 4 * HELIX_RISK_NS_ROW
+        ns += npairs * HELIX_RISK_NS_TILT + n * n / 4 * HELIX_RISK_NS_ROW
               + HELIX_RISK_NS_WEIGH;
     }
 
@@ -127,6 +149,8 @@ helix_risk_work(const helix_risk_request_t *r)
             ns += HELIX_RISK_NS_OPTION;
         }
     }
+
+    all += helix_risk_summary_ns(r);
 
     /* at most 2^15 blocks of 2^10 steps of 2^17 ns */
     all += r->paths / HELIX_RISK_BLOCK * ns * helix_risk_isa()->slow / 10;

@@ -210,7 +210,7 @@ helix_score_destroy(void *conf)
 static int
 helix_score_plan(void *conf, const helix_args_t *args, helix_plan_t *plan)
 {
-    uint64_t                    work;
+    uint64_t                    work, outputs;
     helix_score_input_t         in;
     const helix_score_model_t  *model;
 
@@ -218,6 +218,16 @@ helix_score_plan(void *conf, const helix_args_t *args, helix_plan_t *plan)
 
     if (helix_score_input(&in, model, args, NULL, plan->error) != 0) {
         plan->field = in.field;
+        return HELIX_FAILED;
+    }
+
+    outputs = (uint64_t) in.rows * model->outputs;
+
+    if (!in.binary && outputs > HELIX_SCORE_NUMBERS) {
+        plan->field = "format";
+        (void) snprintf(plan->error, HELIX_KIND_ERROR_MAX,
+                        "more than %d numbers are too many for JSON: ask for "
+                        "format=binary, or fewer rows", HELIX_SCORE_NUMBERS);
         return HELIX_FAILED;
     }
 

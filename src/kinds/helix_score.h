@@ -24,6 +24,7 @@
 #define HELIX_SCORE_PANEL     32
 #define HELIX_SCORE_LAYERS    64
 #define HELIX_SCORE_WIDTH     16384     /* inputs or outputs of a layer */
+#define HELIX_SCORE_NUMBERS   4096      /* outputs of an answer in JSON */
 #define HELIX_SCORE_OUTPUTS   4096      /* of the last one */
 #define HELIX_SCORE_WEIGHTS   (256u << 20)  /* 1 GB */
 #define HELIX_SCORE_ROWS      64        /* of a job */

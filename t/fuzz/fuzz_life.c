@@ -49,6 +49,7 @@ typedef struct {
     ngx_int_t             end;          /* -1: not decided */
     ngx_uint_t            sibling;      /* detached when this one is told */
     ngx_uint_t            follows;      /* the job of another record */
+    ngx_uint_t            turn;         /* of a turn of the event loop */
     uint8_t               steps;        /* until the result */
     uint8_t               result;       /* 0xff: never */
     uint8_t               finished;
@@ -392,7 +393,8 @@ kind_step(void *data, const helix_control_t *control)
         interrupt();
     }
 
-    now += (state->record->lane == HELIX_INLINE) ? MS : (byte() & 3) * 100000;
+    now += (state->record->lane == HELIX_INLINE || state->record->turn)
+           ? MS : (byte() & 3) * 100000;
 
     /* a job without end would never be stopped when nothing else happens */
 
@@ -639,6 +641,16 @@ start_job(worker_t *worker)
         spec.work = 1 + when;
         ngx_helix_exec_decide(worker->exec, &spec, 0.7f, 1, what & 4,
                               &verdict);
+        FUZZ_ASSERT(!spec.turn || spec.kind->step_batch);
+
+        /* whatever it is thought to take */
+
+        spec.turn |= (record->lane == HELIX_BATCH && (what & 8)
+                      && spec.kind->step_batch);
+        spec.batch_key = when >> 7;
+        record->lane = spec.turn ? HELIX_BATCH : record->lane;
+        spec.strategy = record->lane;
+        record->turn = spec.turn;
     }
 
     if (record->lane == HELIX_INLINE) {
@@ -670,6 +682,7 @@ start_job(worker_t *worker)
         if (job) {
             record->lane = job->spec.strategy;
             record->follows = 1;
+            record->turn = 0;
             record->phase = JOB_LIVE;
             record->job = job;
             nrecords++;
@@ -1156,7 +1169,10 @@ event(void)
         kill_worker(worker);
     }
 
-    if (worker->alive) {
+    /* or more comes in the same turn */
+
+    if (worker->alive && !(op & 0x80)) {
+        worker->busy = 1;
         end_turn(worker);
     }
 
@@ -1182,6 +1198,29 @@ slot_of(worker_t *worker)
     }
 
     return NULL;
+}
+
+
+/* An event for which the end of the turn has something to do. */
+
+static ngx_uint_t
+posted(void *data)
+{
+    ngx_event_t  *ev;
+    ngx_queue_t  *q;
+
+    for (q = ngx_queue_head(&ngx_posted_events);
+         q != ngx_queue_sentinel(&ngx_posted_events);
+         q = ngx_queue_next(q))
+    {
+        ev = ngx_queue_data(q, ngx_event_t, queue);
+
+        if (ev->data == data) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -1214,6 +1253,11 @@ check_moves(worker_t *worker, ngx_helix_job_t *job)
         return;
     }
 
+    if (job->unit->turn) {
+        FUZZ_ASSERT(!job->unit->taken && worker->exec->predict->turn.posted);
+        return;
+    }
+
     if (job->unit->taken) {
         FUZZ_ASSERT(worker->frames || worker->ndone);
         return;
@@ -1228,6 +1272,7 @@ check_moves(worker_t *worker, ngx_helix_job_t *job)
     tree = (worker == current) ? &ngx_event_timer_rbtree : &worker->timers;
 
     FUZZ_ASSERT(worker->ntasks || worker->frames || worker->ndone
+                || posted(worker->exec->pool)
                 || timer_of(tree, tree->root, worker->exec->pool));
 }
 
@@ -1335,6 +1380,8 @@ drain(worker_t *worker)
         return;
     }
 
+    end_turn(worker);
+
     for (turns = 0; !ngx_queue_empty(&worker->exec->jobs); turns++) {
         FUZZ_ASSERT(turns < 1000);
 
@@ -1365,6 +1412,8 @@ drain(worker_t *worker)
     sweep(worker);
     check();
 
+    FUZZ_ASSERT(worker->exec->turn.n == 0
+                && ngx_queue_empty(&worker->exec->turn.units));
     FUZZ_ASSERT(helix_backlog_work(&worker->exec->slot->report.backlog) == 0);
     FUZZ_ASSERT(worker->exec->slot->report.head == 0);
 }

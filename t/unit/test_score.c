@@ -622,6 +622,7 @@ test_progress(void **unused)
     control_t     ctl;
     request_t     r;
     score_net_t   net;
+    helix_plan_t  plan;
 
     (void) unused;
     seed = 8;
@@ -636,6 +637,15 @@ test_progress(void **unused)
 
     memset(features, 0, sizeof(features));
     request_body(&r, features, sizeof(features));
+
+    /* as JSON that would be 19200 numbers */
+
+    memset(&plan, 0, sizeof(plan));
+    assert_int_equal(helix_kind_score.plan(conf, &r.args, &plan),
+                     HELIX_FAILED);
+    assert_string_equal(plan.field, "format");
+
+    request_format(&r, "binary");
     state = job_start(conf, &r);
     control_init(&ctl, 1);
 
@@ -762,6 +772,7 @@ test_softmax(void **unused)
 
     memset(rows, 0, sizeof(rows));
     request_body(&r, rows, sizeof(rows));
+    request_format(&r, "binary");
     state = job_start(conf, &r);
     control_init(&ctl, 0);
     assert_int_equal(helix_kind_score.step(state, &ctl.base), HELIX_DONE);

@@ -12,6 +12,9 @@
 #include "helix_thumbnail.h"
 
 
+#define HELIX_IMAGE_SCANS  100      /* a progressive image has some ten */
+
+
 typedef struct {
     const uint8_t  *pos;
     const uint8_t  *end;
@@ -117,7 +120,9 @@ helix_image_jpeg(helix_image_t *image, helix_image_reader_t *r)
                 break;
             }
 
-            scans++;
+            if (++scans > HELIX_IMAGE_SCANS) {
+                return "is a JPEG image of too many scans";
+            }
 
             if (!image->progressive && r->pos[2] == image->depth) {
                 break;
@@ -168,13 +173,15 @@ helix_image_jpeg_frame(helix_image_t *image, int marker, const uint8_t *p,
 }
 
 
-/* The next marker, past fill bytes; -1: there is none. */
+/* The next marker, past garbage and fill bytes; -1: there is none. */
 
 static int
 helix_image_jpeg_marker(helix_image_reader_t *r)
 {
-    if (helix_image_left(r) < 2 || r->pos[0] != 0xff) {
-        return -1;
+    /* libjpeg skips what is between segments */
+
+    while (r->pos < r->end && *r->pos != 0xff) {
+        r->pos++;
     }
 
     while (r->pos < r->end && *r->pos == 0xff) {
@@ -193,21 +200,15 @@ helix_image_jpeg_entropy(helix_image_reader_t *r)
     uint8_t         c;
     const uint8_t  *p;
 
-    for (p = r->pos; p < r->end; p += 2) {
-        p = memchr(p, 0xff, (size_t) (r->end - p));
+    for (p = r->pos; r->end - p >= 2; p++) {
 
-        if (p == NULL || r->end - p < 2) {
-            return 0;
+        if (p[0] != 0xff) {
+            continue;
         }
 
         c = p[1];
 
-        if (c == 0xff) {
-            p--;
-            continue;
-        }
-
-        if (c != 0 && (c < 0xd0 || c > 0xd7)) {
+        if (c != 0 && c != 0xff && (c < 0xd0 || c > 0xd7)) {
             r->pos = p;
             return 1;
         }
