@@ -463,6 +463,8 @@ for my $case (
     [$same, "$same&note=a", 0, 'other text'],
     ["/jobs?kind=probe&micros=400000", "/jobs?kind=probe&micros=400000", 0,
      'not pure'],
+    ["$same&latency_budget_ms=4000", "$same&latency_budget_ms=20000", 0,
+     'much more time'],
 ) {
     my ($first, $second, $shared, $name) = @$case;
     s/&pure=1(?=.*&pure=)// for $first, $second;
@@ -482,6 +484,22 @@ for my $case (
     is_deeply($ra->json->{outputs}, $rb->json->{outputs}, 'the same answer')
         if $shared;
 }
+
+# the type of a body is a part of what is asked
+
+my @types = ('application/octet-stream', 'text/x-probe');
+my @posted;
+
+for my $type (@types) {
+    push @posted, $t->connect;
+    $posted[-1]->send(Helix::message('POST', $same, 'a body',
+                                     'Content-Type' => $type,
+                                     Connection => 'close'));
+    $t->wait_for(sub { waiting() == @posted }, 'a body');
+}
+
+is_deeply([map { $_->recv->json->{outputs}[0]{type} } @posted], \@types,
+          'each its own type');
 
 # the first may leave, the others may too
 

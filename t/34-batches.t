@@ -25,7 +25,7 @@ for my $build (['batch'], ['blocking', '-DBLOCKING']) {
         or die "cannot build $name.so\n";
 }
 
-$t->conf(<<'END');
+my $conf = <<'END';
 %%TEST_GLOBALS%%
 
 worker_processes 1;
@@ -65,6 +65,7 @@ http {
 }
 END
 
+$t->conf($conf);
 $t->start;
 
 my $n = 0;
@@ -363,5 +364,21 @@ $t->get(job('blocking', 5000)) for 1 .. 30;
 
 cmp_ok($t->stats->{kinds}{blocking}{predicted_ms}, '>', 3,
        'blocking: its time is learned, not that of the processor');
+
+
+# the threshold policy collects, by key too
+
+$t->conf($conf =~ s/size=4;/size=4 delay=100ms; helix_policy threshold;/r);
+$t->reload;
+$t->wait_for(sub { $t->stats->{policy} eq 'threshold' }, 'the other policy');
+
+my $mixed = (seen('gain'))[3];
+
+@r = map { $_->recv }
+     map { sent(job('gain', 2000, "&key=$_&scaling=1&cost=100000")) }
+         5, 6, 5, 6, 5;
+
+is(words('strategy', @r), 'batch batch batch batch batch', 'threshold');
+is((seen('gain'))[3], $mixed, 'threshold: keys are never mixed');
 
 $t->done;

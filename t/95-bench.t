@@ -30,11 +30,21 @@ sub bench {
 
 my $out = bench('kinds');
 
-my ($gain) = $out =~ /^hashmix batch of 8 \/ singles, \d+ iterations\s+([\d.]+) x/m;
-cmp_ok($gain // 0, '>=', 4, 'kinds: a batch of hashmix shares work');
+# name, least that it is on any machine, row
 
-($gain) = $out =~ /^primecount batch of 8 \/ singles, n 250000\s+([\d.]+) x/m;
-cmp_ok($gain // 0, '>=', 3, 'kinds: a batch of primecount shares work');
+for (['hashmix shares work', 4, qr/plain: batch of 8, \d+ iterations/],
+     ['primecount shares work', 3,
+      qr/primecount batch of 8 \/ singles, n 250000/],
+     ['montecarlo_risk shares work', 2,
+      qr/batch of 8, 8 assets, delta_gamma \/ singles/],
+     ['primecount counts', 20, qr/byte sieve \/ own, n = 2.5e\+05/],
+     ['score has its rows', 0, qr/\w+, h = 256: gain of a batch of 8/])
+{
+    my ($name, $least, $row) = @$_;
+    my ($value) = $out =~ /^$row\s+([\d.]+) x/m;
+
+    cmp_ok($value // -1, '>=', $least, "kinds: $name");
+}
 
 $out = bench('decision');
 like($out, qr/^$_\s+[\d.]+\s+[\d.]+$/m, "decision: $_")
@@ -52,6 +62,20 @@ like($out, qr/^a dropped job\s+\d+ ns$/m, 'reject: a dropped job');
 $out = bench('canary');
 like($out, qr/^$_\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+/m, "canary: $_")
     for qw(idle pool lua);
+
+$out = bench('batches');
+is(() = $out =~ /^\s+2x (?:one by one|pulled|window)(?:\s+[\d.]+){8}/mg, 6,
+   'batches: three rules, two kinds');
+
+$out = bench('thumbnail');
+
+SKIP: {
+    skip "thumbnail: $1", 1 if $out =~ /^skipped: (.*)/m;
+
+    is(() = $out =~ /^large\.jpg\s+(?:image_filter|thumbnail)
+                      \s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[1-9]\d*\s+0\s/xmg, 2,
+       'thumbnail: both answer');
+}
 
 $out = bench('footprint');
 like($out, qr/^CPU of GET \/helix\/metrics\s+\d+ us/m, 'footprint: a scrape');

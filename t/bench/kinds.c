@@ -1,12 +1,14 @@
 
 /*
- * What the built-in kinds cost, and what a batch of them gains.
+ * What the kinds cost in HelixRouter's form, and what a batch of its sieves
+ * gains.  kind_*.c have the rest.
  *
- *     cc -O2 -Isrc/base -Isrc/kinds -Isrc/policy t/bench/kinds.c \
- *         build/.../helix_*.o -lm
+ *     cc -std=c11 -D_GNU_SOURCE -O2 -Isrc/base -Isrc/kinds
+ *         t/bench/kinds.c build/debian/addon/kinds/libhelix_kinds.a -lm
+ *     ./a.out [--quick]
  *
- * CPU time of one thread, medians of REPEATS runs in which what is compared
- * takes turns.  Read the ratios: the nanoseconds are those of this machine.
+ * CPU time of one thread, medians of runs in which what is compared takes
+ * turns.  Read the ratios: the nanoseconds are those of this machine.
  */
 
 #include <stdio.h>
@@ -50,6 +52,7 @@ typedef void (*work_pt)(jobs_t *jobs);
 
 static jobs_t    jobs_a;
 static gaps_t    gaps;
+static uint32_t  repeats;
 static uint64_t  sink;
 
 
@@ -305,7 +308,7 @@ measure(jobs_t *jobs, const work_pt *works, uint32_t n, double *ns)
         works[i](jobs);
     }
 
-    for (k = 0; k < REPEATS; k++) {
+    for (k = 0; k < repeats; k++) {
         for (i = 0; i < n; i++) {
             t = now(CLOCK_THREAD_CPUTIME_ID);
             works[i](jobs);
@@ -314,8 +317,8 @@ measure(jobs_t *jobs, const work_pt *works, uint32_t n, double *ns)
     }
 
     for (i = 0; i < n; i++) {
-        qsort(times[i], REPEATS, sizeof(double), compare_double);
-        ns[i] = times[i][REPEATS / 2];
+        qsort(times[i], repeats, sizeof(double), compare_double);
+        ns[i] = times[i][repeats / 2];
     }
 }
 
@@ -398,7 +401,7 @@ report_gaps(const char *name, work_pt prepare, int whole)
     gaps.base.poll = gap;
     gaps.n = 0;
 
-    while (gaps.n < 5000) {
+    while (gaps.n < 300 * repeats) {
         start(&jobs_a);
         gaps.last = now(CLOCK_THREAD_CPUTIME_ID);
 
@@ -419,22 +422,6 @@ report_gaps(const char *name, work_pt prepare, int whole)
     printf("%-52s p50 %5.1f  p99 %5.1f  max %6.1f us\n", name,
            gaps.gaps[gaps.n / 2] / 1000, gaps.gaps[gaps.n * 99 / 100] / 1000,
            gaps.gaps[gaps.n - 1] / 1000);
-}
-
-
-static void
-gaps_hashmix(jobs_t *jobs)
-{
-    fill(8, 64000000, 64000000);
-    setup(jobs, &helix_kind_hashmix, 8);
-}
-
-
-static void
-gaps_hashmix_short(jobs_t *jobs)
-{
-    fill(1024, 500, 120000);
-    setup(jobs, &helix_kind_hashmix, 1024);
 }
 
 
@@ -474,39 +461,11 @@ gaps_montecarlo_zero(jobs_t *jobs)
 
 
 static void
-bench_hashmix(void)
-{
-    char      name[64];
-    uint32_t  n;
-
-    for (n = 2; n <= 32; n *= 2) {
-        snprintf(name, sizeof(name),
-                 "hashmix batch of %u / singles, 65536 iterations", n);
-        fill(n, 65536 * 64, 65536 * 64);
-        ratio(name, &helix_kind_hashmix, n, singles, batch);
-    }
-
-    for (n = 8; n <= 512; n *= 4) {
-        snprintf(name, sizeof(name),
-                 "hashmix batch of %u / singles, cost 500-300000", n);
-        fill(n, 500, 300000);
-        ratio(name, &helix_kind_hashmix, n, singles, batch);
-    }
-
-    fill(32, 64000, 640000000);
-    ratio("hashmix batch of 32 / singles, cost 64e3-640e6",
-          &helix_kind_hashmix, 32, singles, batch);
-}
-
-
-static void
 bench_primecount(void)
 {
     fill(8, 250000, 250000);
     ratio("primecount batch of 8 / singles, n 250000",
           &helix_kind_primecount, 8, singles, batch);
-    ratio("primecount single / byte sieve, n 250000",
-          &helix_kind_primecount, 8, byte_sieve, singles);
 
     fill(8, 10000, 250000);
     ratio("primecount batch of 8 / singles, n 10000-250000",
@@ -534,9 +493,10 @@ bench_montecarlo(void)
 
 
 int
-main(void)
+main(int argc, char **argv)
 {
-    bench_hashmix();
+    repeats = (argc > 1 && strcmp(argv[1], "--quick") == 0) ? 3 : REPEATS;
+
     bench_primecount();
     bench_montecarlo();
 
@@ -551,10 +511,6 @@ main(void)
     unit(&helix_kind_montecarlo_risk, 10000000);
 
     printf("\n");
-    report_gaps("polls: hashmix", gaps_hashmix, 0);
-    report_gaps("polls: hashmix batch of 8", gaps_hashmix, 1);
-    report_gaps("polls: hashmix batch of 1024, cost 500-120000",
-                gaps_hashmix_short, 1);
     report_gaps("polls: primecount", gaps_primecount, 0);
     report_gaps("polls: primecount batch of 1024", gaps_primecount_many, 1);
     report_gaps("polls: montecarlo_risk", gaps_montecarlo, 0);
