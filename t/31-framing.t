@@ -170,7 +170,7 @@ my @cases = (
     ['413 of the inputs', 'POST', '/run', 'inputs=' . '1,' x 4097 . $inner,
      $form, 413],
     ['413 of the body', 'POST', '/jobs',
-     $inner . ' ' x 170000 . "\r\n\r\n" . $inner, $form, 413],
+     $inner . ' ' x 500000 . "\r\n\r\n" . $inner, $form, 413],
     ['413 of nginx', 'POST', '/small', $inner, $form, 413, 'closed'],
     ['415', 'POST', '/jobs', $inner, 'text/plain', 415],
     ['422', 'POST', '/unknown?k=image', '', $form, 422],

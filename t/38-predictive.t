@@ -443,9 +443,18 @@ cmp_ok($lane{spawn} // 0, '>', 0, 'some of many pipelined jobs: spawn');
 
 quiet();
 
-$s = $t->stats->{predictive};
+# once what was busy has come to rest, in each of the workers
 
-my $metrics = $t->get('/helix/metrics')->body;
+my $metrics;
+
+$t->wait_for(sub {
+    $s = $t->stats->{predictive};
+    $metrics = $t->get('/helix/metrics')->body;
+
+    return $s->{loop_busy} < 0.05
+           && $metrics =~ /^helix_loop_busy_ratio\{.*\} (\S+)$/m && $1 < 0.05;
+}, 'rest');
+
 my $text = $t->get('/helix')->body;
 
 my %family = (

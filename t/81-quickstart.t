@@ -102,7 +102,7 @@ for my $run (1, 2) {
     unlike($out, qr/[^\n\x20-\x7e]/, "run $run: plain ASCII");
     unlike($out, qr/strategy=/, "run $run: nothing is pinned");
 
-    my ($next) = $out =~ /^try next: .*?\n\n((?: {4}.*\n)+)/ms;
+    my ($next) = $out =~ /^try next: (?s:.*?)\n\n((?: {4}.*\n)+)/m;
     my @next = map { s/^ +//r } split /\n/, $next // '';
 
     is(scalar @next, 4, "run $run: four things to try next");
