@@ -33,6 +33,10 @@ $vips =~ s/-I/-isystem /g;
 
 my $thumbnail = '';
 
+# libvips is not built for the thread sanitizer, which is misled by it
+
+$vips = '' if $ENV{TSAN_OPTIONS};
+
 if ($vips ne '') {
     is(run("gcc -std=c11 -D_GNU_SOURCE -O2 -fPIC -shared -I$root/src/kinds "
            . "-I$root/src/base -o $dir/thumbnail.so "
@@ -154,8 +158,11 @@ SKIP: {
 
 my $risk = JSON::PP->new->decode($portfolio);
 
+# twice the paths in half the time that it took, on this machine and build
+
 $risk->{params}{paths} = 131072;
-$risk->{latency_budget_ms} = 2;
+$risk->{latency_budget_ms} = 1 + int 0.5 * JSON::PP->new->decode(
+                                     $t->read('answer.inline'))->{exec_ms};
 $r = $t->post('/jobs', JSON::PP->new->encode($risk));
 is($r->status, 200, 'an answer in time') or diag($r->body);
 ok(defined $r->json->{level}, 'with less') or diag($r->body);

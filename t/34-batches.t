@@ -318,8 +318,12 @@ is(flushes()->{idle}, $before->{idle} + 1, 'a turn: flushed idle');
 
 ok(waiting(8), 'all places are taken');
 
-is(words('strategy', turn(undef, map { job('gain', 60) } 1 .. 2)),
-   'inline inline', 'a short job needs none');
+SKIP: {
+    skip 'no job is short here', 1 if $ENV{TSAN_OPTIONS};
+
+    is(words('strategy', turn(undef, map { job('gain', 60) } 1 .. 2)),
+       'inline inline', 'a short job needs none');
+}
 
 is($_->recv->status, 200, 'one of those that waited') for $long, @c;
 

@@ -77,6 +77,10 @@ SKIP: {
        'thumbnail: both answer');
 }
 
+$out = bench('strategies');
+is(() = $out =~ /^\w[\w ,.^]+?(?: +\d+ \( *[\d.]+\)){4}   (?:inline|spawn|cpu_pool|batch)$/mg,
+   2, 'strategies: two jobs');
+
 $out = bench('footprint');
 like($out, qr/^CPU of GET \/helix\/metrics\s+\d+ us/m, 'footprint: a scrape');
 

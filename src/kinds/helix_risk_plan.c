@@ -137,8 +137,8 @@ helix_risk_work(const helix_risk_request_t *r)
     ns *= r->steps;
 
     if (r->estimator == HELIX_RISK_TILTED) {
-        ns += npairs * HELIX_RISK_NS_TILT + n * n / 4 * HELIX_RISK_NS_ROW
-              + HELIX_RISK_NS_WEIGH;
+        ns += (uint64_t) npairs * HELIX_RISK_NS_TILT + HELIX_RISK_NS_WEIGH;
+        ns += n * n / 4 * HELIX_RISK_NS_ROW;
     }
 
     ns += n * (HELIX_RISK_NS_PRICE + HELIX_RISK_NS_LINEAR)

@@ -216,7 +216,9 @@ check_job(ngx_http_helix_ctx_t *ctx)
 
     /* what the kind makes of it: a plan or a sentence */
 
+    memset(&args, 0, sizeof(helix_args_t));
     args.size = sizeof(helix_args_t);
+    args.values = ctx->values;
     args.inputs = ctx->inputs.elts;
     args.ninputs = ctx->inputs.nelts;
     args.id = ctx->id;
@@ -298,7 +300,7 @@ same_job(ngx_http_helix_ctx_t *a, ngx_http_helix_ctx_t *b)
     FUZZ_ASSERT(a->kind == b->kind);
     FUZZ_ASSERT(a->id == b->id && a->cost == b->cost);
     FUZZ_ASSERT(memcmp(&a->scaling, &b->scaling, sizeof(float)) == 0);
-    FUZZ_ASSERT(a->budget == b->budget);
+    FUZZ_ASSERT(a->budget == b->budget && a->min_quality == b->min_quality);
     FUZZ_ASSERT(a->strategy == b->strategy);
     FUZZ_ASSERT(a->inputs.nelts == b->inputs.nelts);
     FUZZ_ASSERT(memcmp(a->inputs.elts, b->inputs.elts,
@@ -397,6 +399,11 @@ write_job(ngx_http_helix_ctx_t *ctx, char *text, size_t size)
     if (client & (1 << NGX_HTTP_HELIX_SCALING)) {
         helix_json_key(&w, "scaling");
         helix_json_double(&w, ctx->scaling);
+    }
+
+    if (client & (1 << NGX_HTTP_HELIX_MIN_QUALITY)) {
+        helix_json_key(&w, "min_quality");
+        helix_json_double(&w, ctx->min_quality);
     }
 
     /* that of the kind may have shortened the budget: that is idempotent */

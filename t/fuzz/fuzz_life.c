@@ -457,6 +457,15 @@ kind_clear(void *data)
 
 /* Jobs. */
 
+/* What came along with another waits, and runs, with that. */
+
+static ngx_helix_unit_t *
+batch_of(ngx_helix_job_t *job)
+{
+    return job->unit->into ? job->unit->into : job->unit;
+}
+
+
 static record_t *
 record_of(ngx_helix_job_t *job)
 {
@@ -1258,7 +1267,7 @@ check_moves(worker_t *worker, ngx_helix_job_t *job)
         return;
     }
 
-    if (job->unit->taken) {
+    if (batch_of(job)->taken) {
         FUZZ_ASSERT(worker->frames || worker->ndone);
         return;
     }
@@ -1310,7 +1319,7 @@ check_worker(worker_t *worker)
 
         check_moves(worker, job);
 
-        if (job->spec.strategy == HELIX_SPAWN || !job->unit->taken) {
+        if (job->spec.strategy == HELIX_SPAWN || !batch_of(job)->taken) {
             waiting[job->spec.strategy]++;
         }
     }
