@@ -40,6 +40,8 @@ http {
     helix_policy threshold;
     %%TEST_GLOBALS_HTTP%%
 
+    helix_timeout 120s;
+
     helix_zone helix;
     helix_pool jobs $pool busy=off;
     helix_batch size=2 delay=1s;

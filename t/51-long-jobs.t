@@ -27,6 +27,7 @@ http {
     %%TEST_GLOBALS_HTTP%%
 
     helix_kind hashmix max_cost=9000000000000;
+    helix_timeout 120s;
 
     server {
         listen 127.0.0.1:%%PORT_0%%;
