@@ -26,6 +26,7 @@ sub probe {
 
 probe('probe');
 probe('blocking', '-DBLOCKING');
+probe('nameless', '-DNAMELESS');
 probe("broken$_", "-DBREAK=$_", '-w') for 1 .. 7;
 
 
@@ -135,6 +136,7 @@ http {
     helix_kernel probe probe.so "greeting=good day";
     helix_kernel down probe.so down=1;
     helix_kernel blocking blocking.so;
+    helix_kernel nameless nameless.so;
     helix_kernel mix hashmix;
     helix_pool concurrency=1 queue=64 busy=off memory=1m;
     @{[$more // '']}
@@ -354,6 +356,10 @@ is($r->header('X-Helix-Quality'), '0.5', 'another');
 ($r, $j) = job("$query&cost=400000");
 is_deeply([$j->{level}, $r->header('X-Helix-Quality') // ''], ['tenth', 0.1],
           'the next level') or diag($r->body);
+
+($r, $j) = job($query =~ s/probe/nameless/r . '&cost=100000');
+is_deeply([$r->status, $j->{reason} // ''], [503, 'pressure'],
+          'levels of a kind that names none');
 
 ($r, $j) = job("$query&cost=400000&min_quality=0.3");
 is($r->status, 503, 'less than the client wants');

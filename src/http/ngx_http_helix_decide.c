@@ -29,7 +29,7 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
     pinned = ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY);
 
-    if (ctx->plan.nlevels && !pinned) {
+    if (ctx->plan.nlevels && ctx->kind->nlevels && !pinned) {
         ngx_http_helix_levels(ctx, hmcf);
     }
 

@@ -67,7 +67,9 @@ static const helix_param_t  params[] = {
     { NULL, 0, 0, 0, NULL }
 };
 
+#if !defined NAMELESS
 static const char *const  levels[] = { "half", "tenth", NULL };
+#endif
 
 
 static void *
@@ -291,7 +293,9 @@ static const helix_kind_t  kind = {
     .flags = HELIX_BLOCKING,
 #endif
     .params = params,
+#if !defined NAMELESS
     .levels = levels,
+#endif
     .accepts = "application/octet-stream text/x-probe",
     .configure = configure,
     .destroy = free,
