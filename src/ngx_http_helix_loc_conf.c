@@ -14,9 +14,6 @@ static ngx_http_helix_field_t ngx_http_helix_job_field(ngx_str_t *name,
 static char *ngx_http_helix_collect_args(ngx_conf_t *cf,
     ngx_http_helix_loc_conf_t *hlcf);
 static ngx_int_t ngx_http_helix_note_args(ngx_array_t *args, ngx_str_t *text);
-static ngx_uint_t ngx_http_helix_is_prefix(ngx_http_core_loc_conf_t *clcf);
-static char *ngx_http_helix_content(ngx_conf_t *cf,
-    ngx_http_handler_pt handler);
 
 
 void *
@@ -35,7 +32,7 @@ ngx_http_helix_create_loc_conf(ngx_conf_t *cf)
      *     hlcf->pass = 0;
      *     hlcf->pass_kind = NULL;
      *     hlcf->status = 0;
-     *     hlcf->status_format = NGX_HTTP_HELIX_STATUS_AUTO;
+     *     hlcf->status_format = NGX_HTTP_HELIX_STATUS_TREE;
      */
 
     hlcf->job = NGX_CONF_UNSET_PTR;
@@ -110,6 +107,9 @@ ngx_http_helix_inherit(ngx_http_core_loc_conf_t *clcf,
     conf->args = prev->args;
     conf->status = prev->status;
     conf->status_format = prev->status_format;
+    conf->status_write = prev->status_write;
+    conf->status_writer = prev->status_writer;
+    conf->status_streams = prev->status_streams;
 
     if (clcf->lmt_excpt && (conf->pass || conf->status)) {
         clcf->handler = conf->pass ? ngx_http_helix_handler
@@ -428,79 +428,6 @@ ngx_http_helix_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_helix_loc_conf_t *hlcf = conf;
-
-    ngx_str_t                 *value;
-    ngx_uint_t                 i;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    static const char *const  formats[] = {
-        "text", "json", "health", "prometheus", NULL
-    };
-
-    if (hlcf->status) {
-        return "is duplicate";
-    }
-
-    if (ngx_http_helix_content(cf, ngx_http_helix_status_handler)
-        != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    hlcf->status = 1;
-    ngx_http_helix_here(cf, &hlcf->place);
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 1) {
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-        if (!ngx_http_helix_is_prefix(clcf)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"helix_status\" needs a format such as "
-                               "\"text\" in a location that is no prefix");
-            return NGX_CONF_ERROR;
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    for (i = 0; formats[i]; i++) {
-        if (ngx_http_helix_is(&value[1], formats[i])) {
-            hlcf->status_format = NGX_HTTP_HELIX_STATUS_TEXT + i;
-            return NGX_CONF_OK;
-        }
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid format \"%V\" in \"helix_status\", "
-                       "\"text\", \"json\", \"health\" or \"prometheus\" is "
-                       "expected",
-                       &value[1]);
-
-    return NGX_CONF_ERROR;
-}
-
-
-/* The tree of the status is what follows the name of the location. */
-
-static ngx_uint_t
-ngx_http_helix_is_prefix(ngx_http_core_loc_conf_t *clcf)
-{
-#if (NGX_PCRE)
-    if (clcf->regex) {
-        return 0;
-    }
-#endif
-
-    return !clcf->named;
-}
-
-
-char *
 ngx_http_helix_timeout_bounds(ngx_conf_t *cf, void *post, void *data)
 {
     ngx_msec_t  *ms = data;
@@ -516,7 +443,7 @@ ngx_http_helix_timeout_bounds(ngx_conf_t *cf, void *post, void *data)
 /* One content handler a location; nothing of the router is made before one is
    there. */
 
-static char *
+char *
 ngx_http_helix_content(ngx_conf_t *cf, ngx_http_handler_pt handler)
 {
     ngx_str_t                   *value;

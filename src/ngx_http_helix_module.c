@@ -167,7 +167,7 @@ static ngx_command_t  ngx_http_helix_commands[] = {
       &ngx_http_helix_header_sets },
 
     { ngx_string("helix_status"),
-      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_ANY,
       ngx_http_helix_status,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

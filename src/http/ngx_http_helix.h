@@ -132,15 +132,16 @@ typedef struct {
 
 
 typedef enum {
-    NGX_HTTP_HELIX_STATUS_AUTO = 0,
+    NGX_HTTP_HELIX_STATUS_TREE = 0,
     NGX_HTTP_HELIX_STATUS_TEXT,
     NGX_HTTP_HELIX_STATUS_JSON,
     NGX_HTTP_HELIX_STATUS_HEALTH,
-    NGX_HTTP_HELIX_STATUS_PROMETHEUS,
-    NGX_HTTP_HELIX_STATUS_EXPLAIN,
-    NGX_HTTP_HELIX_STATUS_NONE            /* no such path */
+    NGX_HTTP_HELIX_STATUS_PROMETHEUS
 } ngx_http_helix_status_format_t;
 
+
+#define NGX_HTTP_HELIX_STREAMS      32      /* readers at once, unless set */
+#define NGX_HTTP_HELIX_STREAMS_MAX  1024
 
 /* The level of a job that its deadline has ended. */
 #define NGX_HTTP_HELIX_TRUNCATED   "truncated"
@@ -172,6 +173,9 @@ typedef struct {
     ngx_uint_t                     headers;
     ngx_uint_t                     status;
     ngx_uint_t                     status_format;
+    ngx_uint_t                     status_write;  /* write=on */
+    ngx_http_complex_value_t      *status_writer; /* write=$variable */
+    ngx_uint_t                     status_streams;
 } ngx_http_helix_loc_conf_t;
 
 
@@ -274,6 +278,12 @@ const char *ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf);
 ngx_int_t ngx_http_helix_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_explain_handler(ngx_http_request_t *r);
+
+/*
+ * May this request change something?  NGX_OK; or NGX_DECLINED when it has been
+ * answered, with *rc for the caller to return.  Before the body is read.
+ */
+ngx_int_t ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc);
 
 
 /* Reads and checks the job of a request whose body was read: all that can be
@@ -467,8 +477,13 @@ const char *ngx_http_helix_quote_nearest(ngx_str_t *text,
 char *ngx_http_helix_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_job(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_timeout_bounds(ngx_conf_t *cf, void *post, void *data);
+
+/* Makes it the content handler of the location, the only one. */
+char *ngx_http_helix_content(ngx_conf_t *cf, ngx_http_handler_pt handler);
+
+/* Config time: helix_status, ngx_http_helix_status_conf.c. */
+char *ngx_http_helix_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 void *ngx_http_helix_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_helix_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);

@@ -114,6 +114,9 @@ double ngx_http_helix_scalar_ratio(const ngx_http_helix_scalar_t *scalar,
 const char *ngx_http_helix_level_name(ngx_http_helix_main_conf_t *hmcf,
     ngx_uint_t kind, ngx_uint_t level);
 
+/* Reads all of it, into the pool of the request; NULL without memory. */
+ngx_http_helix_snapshot_t *ngx_http_helix_snapshot(ngx_http_request_t *r);
+
 /* ok, busy, shedding or draining. */
 const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
 

@@ -2,41 +2,113 @@
 #include "ngx_http_helix_metrics.h"
 
 
+/*
+ * What there is under the location, by path.  What a path answers to GET, and
+ * to a write: a method that changes something, with the body that came.
+ * "below": the rest of the path is the handler's.
+ */
+
+typedef ngx_int_t (*ngx_http_helix_read_pt)(ngx_http_request_t *r,
+    ngx_str_t *rest);
+typedef ngx_int_t (*ngx_http_helix_write_pt)(ngx_http_request_t *r,
+    ngx_str_t *rest, ngx_str_t *body);
+
 typedef struct {
     ngx_str_t                        path;
-    ngx_http_helix_status_format_t   format;
-} ngx_http_helix_status_path_t;
+    ngx_uint_t                       below;
+    ngx_http_helix_read_pt           read;
+    ngx_http_helix_write_pt          write;
+    ngx_uint_t                       methods;
+    const char                      *allow;
+} ngx_http_helix_path_t;
 
 
-static ngx_http_helix_status_format_t ngx_http_helix_status_format(
-    ngx_http_request_t *r);
-static ngx_http_helix_snapshot_t *ngx_http_helix_snapshot(
-    ngx_http_request_t *r);
-static ngx_int_t ngx_http_helix_send_health(ngx_http_request_t *r,
-    ngx_http_helix_snapshot_t *s);
+static const ngx_http_helix_path_t *ngx_http_helix_status_path(
+    ngx_http_request_t *r, ngx_str_t *rest);
+static void ngx_http_helix_status_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_helix_status_write(ngx_http_request_t *r);
+static ngx_int_t ngx_http_helix_read_root(ngx_http_request_t *r,
+    ngx_str_t *rest);
+static ngx_int_t ngx_http_helix_read_text(ngx_http_request_t *r,
+    ngx_str_t *rest);
+static ngx_int_t ngx_http_helix_read_stats(ngx_http_request_t *r,
+    ngx_str_t *rest);
+static ngx_int_t ngx_http_helix_read_metrics(ngx_http_request_t *r,
+    ngx_str_t *rest);
+static ngx_int_t ngx_http_helix_read_health(ngx_http_request_t *r,
+    ngx_str_t *rest);
 
 
-static const ngx_http_helix_status_path_t  ngx_http_helix_status_paths[] = {
-    { ngx_string(""), NGX_HTTP_HELIX_STATUS_AUTO },
-    { ngx_string("/"), NGX_HTTP_HELIX_STATUS_AUTO },
-    { ngx_string("/health"), NGX_HTTP_HELIX_STATUS_HEALTH },
-    { ngx_string("/metrics"), NGX_HTTP_HELIX_STATUS_PROMETHEUS },
-    { ngx_string("/api/stats"), NGX_HTTP_HELIX_STATUS_JSON },
-    { ngx_string("/api/explain"), NGX_HTTP_HELIX_STATUS_EXPLAIN }
+#define NGX_HTTP_HELIX_READ   (NGX_HTTP_GET|NGX_HTTP_HEAD)
+
+#define NGX_HTTP_HELIX_WRITE                                                  \
+    (NGX_HTTP_POST|NGX_HTTP_PATCH|NGX_HTTP_DELETE)
+
+
+static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
+
+    { ngx_string(""), 0, ngx_http_helix_read_root, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/"), 0, ngx_http_helix_read_root, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/health"), 0, ngx_http_helix_read_health, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/metrics"), 0, ngx_http_helix_read_metrics, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/api/stats"), 0, ngx_http_helix_read_stats, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/api/explain"), 0, NULL, NULL, NGX_HTTP_POST, "POST" },
+
+    { ngx_null_string, 0, NULL, NULL, 0, NULL }
+};
+
+
+/* By what helix_status says: one of them is all there is. */
+
+static const ngx_http_helix_read_pt  ngx_http_helix_formats[] = {
+    NULL,                                  /* the whole tree */
+    ngx_http_helix_read_text,
+    ngx_http_helix_read_stats,
+    ngx_http_helix_read_health,
+    ngx_http_helix_read_metrics
 };
 
 
 ngx_int_t
 ngx_http_helix_status_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                        rc;
-    ngx_http_helix_snapshot_t       *s;
-    ngx_http_helix_status_format_t   format;
+    ngx_int_t                     rc;
+    ngx_str_t                     rest;
+    ngx_uint_t                    methods;
+    const ngx_http_helix_path_t  *path;
+    ngx_http_helix_loc_conf_t    *hlcf;
 
-    format = ngx_http_helix_status_format(r);
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
 
-    if (format == NGX_HTTP_HELIX_STATUS_EXPLAIN) {
-        return ngx_http_helix_explain_handler(r);
+    path = hlcf->status_format ? &ngx_http_helix_paths[0]
+                               : ngx_http_helix_status_path(r, &rest);
+
+    methods = path ? path->methods : NGX_HTTP_HELIX_READ;
+
+    if (path && (r->method & methods & NGX_HTTP_HELIX_WRITE)) {
+
+        if (path->write == NULL) {
+            return ngx_http_helix_explain_handler(r);
+        }
+
+        if (ngx_http_helix_guard(r, &rc) == NGX_OK) {
+            rc = ngx_http_read_client_request_body(r,
+                                                   ngx_http_helix_status_body);
+
+            return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
+        }
+
+        return rc;
     }
 
     rc = ngx_http_discard_request_body(r);
@@ -44,20 +116,15 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_helix_send_method(r, "GET, HEAD");
+    if (!(r->method & methods)) {
+        return ngx_http_helix_send_method(r, path ? path->allow : "GET, HEAD");
     }
 
-    if (format == NGX_HTTP_HELIX_STATUS_NONE) {
+    if (path == NULL) {
         return ngx_http_helix_send_error(r, NGX_HTTP_NOT_FOUND, "NotFound",
                                          "There is nothing at this path",
                                          "the status location has api/stats, "
                                          "api/explain, metrics and health");
-    }
-
-    s = ngx_http_helix_snapshot(r);
-    if (s == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
@@ -66,40 +133,23 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    switch (format) {
-
-    case NGX_HTTP_HELIX_STATUS_HEALTH:
-        return ngx_http_helix_send_health(r, s);
-
-    case NGX_HTTP_HELIX_STATUS_JSON:
-        return ngx_http_helix_send_stats(r, s);
-
-    case NGX_HTTP_HELIX_STATUS_PROMETHEUS:
-        return ngx_http_helix_send_prometheus(r, s);
-
-    default: /* NGX_HTTP_HELIX_STATUS_TEXT */
-        return ngx_http_helix_send_text(r, s);
+    if (hlcf->status_format) {
+        return ngx_http_helix_formats[hlcf->status_format](r, NULL);
     }
+
+    return path->read(r, &rest);
 }
 
 
-/* One format for the whole location, or what its tree has at this path. */
+/* The row of the path after the name of the location; NULL: there is none. */
 
-static ngx_http_helix_status_format_t
-ngx_http_helix_status_format(ngx_http_request_t *r)
+static const ngx_http_helix_path_t *
+ngx_http_helix_status_path(ngx_http_request_t *r, ngx_str_t *rest)
 {
-    ngx_str_t                        path;
-    ngx_uint_t                       i;
-    ngx_table_elt_t                 *accept;
-    ngx_http_core_loc_conf_t        *clcf;
-    ngx_http_helix_loc_conf_t       *hlcf;
-    ngx_http_helix_status_format_t   format;
-
-    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
-
-    if (hlcf->status_format != NGX_HTTP_HELIX_STATUS_AUTO) {
-        return hlcf->status_format;
-    }
+    ngx_str_t                     path;
+    ngx_uint_t                    i;
+    ngx_http_core_loc_conf_t     *clcf;
+    const ngx_http_helix_path_t  *row;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
@@ -117,22 +167,72 @@ ngx_http_helix_status_format(ngx_http_request_t *r)
         path.len -= i;
     }
 
-    format = NGX_HTTP_HELIX_STATUS_NONE;
+    for (row = ngx_http_helix_paths; row->allow; row++) {
 
-    for (i = 0; i < sizeof(ngx_http_helix_status_paths)
-                    / sizeof(ngx_http_helix_status_path_t); i++)
-    {
-        if (path.len == ngx_http_helix_status_paths[i].path.len
-            && ngx_strncmp(path.data, ngx_http_helix_status_paths[i].path.data,
-                           path.len) == 0)
+        if (path.len < row->path.len
+            || ngx_strncmp(path.data, row->path.data, row->path.len) != 0)
         {
-            format = ngx_http_helix_status_paths[i].format;
+            continue;
+        }
+
+        rest->data = path.data + row->path.len;
+        rest->len = path.len - row->path.len;
+
+        if (rest->len == 0
+            || (row->below && rest->len > 1 && rest->data[0] == '/'))
+        {
+            return row;
         }
     }
 
-    if (format != NGX_HTTP_HELIX_STATUS_AUTO) {
-        return format;
+    return NULL;
+}
+
+
+static void
+ngx_http_helix_status_body(ngx_http_request_t *r)
+{
+    ngx_http_finalize_request(r, ngx_http_helix_status_write(r));
+}
+
+
+static ngx_int_t
+ngx_http_helix_status_write(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_str_t                     rest, body;
+    ngx_http_helix_ctx_t         *ctx;
+    const ngx_http_helix_path_t  *path;
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    rc = ngx_http_helix_body_text(r, ctx, 0, &body);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_helix_send_problem(r, ctx);
+    }
+
+    if (rc != NGX_OK
+        || ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store",
+                                     8)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    path = ngx_http_helix_status_path(r, &rest);
+
+    return path->write(r, &rest, &body);
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_root(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    ngx_table_elt_t  *accept;
 
     accept = r->headers_in.accept;
 
@@ -140,11 +240,48 @@ ngx_http_helix_status_format(ngx_http_request_t *r)
             && ngx_strlcasestrn(accept->value.data,
                                 accept->value.data + accept->value.len,
                                 (u_char *) "application/json", 16 - 1))
-           ? NGX_HTTP_HELIX_STATUS_JSON : NGX_HTTP_HELIX_STATUS_TEXT;
+           ? ngx_http_helix_read_stats(r, rest)
+           : ngx_http_helix_read_text(r, rest);
 }
 
 
-static ngx_http_helix_snapshot_t *
+static ngx_int_t
+ngx_http_helix_read_text(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    ngx_http_helix_snapshot_t  *s;
+
+    s = ngx_http_helix_snapshot(r);
+
+    return s ? ngx_http_helix_send_text(r, s)
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_stats(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    ngx_http_helix_snapshot_t  *s;
+
+    s = ngx_http_helix_snapshot(r);
+
+    return s ? ngx_http_helix_send_stats(r, s)
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_metrics(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    ngx_http_helix_snapshot_t  *s;
+
+    s = ngx_http_helix_snapshot(r);
+
+    return s ? ngx_http_helix_send_prometheus(r, s)
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+ngx_http_helix_snapshot_t *
 ngx_http_helix_snapshot(ngx_http_request_t *r)
 {
     uint64_t                     now;
@@ -219,12 +356,18 @@ ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s)
    ready for more. */
 
 static ngx_int_t
-ngx_http_helix_send_health(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
+ngx_http_helix_read_health(ngx_http_request_t *r, ngx_str_t *rest)
 {
-    u_char      *p, *last;
-    size_t       len;
-    ngx_str_t    ready;
-    ngx_uint_t   status;
+    u_char                     *p, *last;
+    size_t                      len;
+    ngx_str_t                   ready;
+    ngx_uint_t                  status;
+    ngx_http_helix_snapshot_t  *s;
+
+    s = ngx_http_helix_snapshot(r);
+    if (s == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     len = sizeof("{\"status\":\"shedding\",\"uptime_secs\":}\n")
           + NGX_INT64_LEN;

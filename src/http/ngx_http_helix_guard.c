@@ -1,0 +1,266 @@
+
+/* May a request change something?  A page of another site must not. */
+
+#include "ngx_http_helix.h"
+
+
+static ngx_uint_t ngx_http_helix_guard_enabled(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_helix_guard_host(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_helix_guard_name(ngx_http_server_name_t *name,
+    ngx_str_t *host);
+static ngx_uint_t ngx_http_helix_guard_site(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_helix_guard_type(ngx_http_request_t *r);
+static ngx_str_t *ngx_http_helix_guard_header(ngx_http_request_t *r,
+    const char *name);
+
+
+ngx_int_t
+ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc)
+{
+    ngx_uint_t   status;
+    const char  *code, *title, *detail;
+
+    if (!ngx_http_helix_guard_enabled(r)) {
+        status = NGX_HTTP_FORBIDDEN;
+        code = "WriteDisabled";
+        title = "Nothing can be changed here";
+        detail = "\"helix_status write=on;\" would allow it";
+
+    } else if (!ngx_http_helix_guard_host(r)) {
+        status = NGX_HTTP_FORBIDDEN;
+        code = "ForeignHost";
+        title = "The Host of the request is not this server's";
+        detail = "an address, \"localhost\" or a name of \"server_name\" is "
+                 "expected";
+
+    } else if (!ngx_http_helix_guard_site(r)) {
+        status = NGX_HTTP_FORBIDDEN;
+        code = "CrossOrigin";
+        title = "The request comes from another site";
+        detail = "Origin has to be that of the Host, and Sec-Fetch-Site "
+                 "\"same-origin\" or \"none\", if they are sent";
+
+    } else if (!ngx_http_helix_guard_type(r)) {
+        status = NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
+        code = "MediaType";
+        title = "The type of the body is not application/json";
+        detail = "send \"Content-Type: application/json\"";
+
+    } else {
+        return NGX_OK;
+    }
+
+    *rc = ngx_http_discard_request_body(r);
+
+    if (*rc == NGX_OK) {
+        *rc = ngx_http_helix_send_error(r, status, code, title, detail);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_helix_guard_enabled(ngx_http_request_t *r)
+{
+    ngx_str_t                   value;
+    ngx_http_helix_loc_conf_t  *hlcf;
+
+    hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
+
+    if (hlcf->status_writer == NULL) {
+        return hlcf->status_write;
+    }
+
+    return ngx_http_complex_value(r, hlcf->status_writer, &value) == NGX_OK
+           && value.len && !(value.len == 1 && value.data[0] == '0')
+           && !ngx_http_helix_is(&value, "off");
+}
+
+
+/* A name that is not ours may have been made to resolve to our address. */
+
+static ngx_uint_t
+ngx_http_helix_guard_host(ngx_http_request_t *r)
+{
+    ngx_url_t                  u;
+    ngx_str_t                 *host;
+    ngx_uint_t                 i;
+    ngx_http_server_name_t    *names;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    host = &r->headers_in.server;
+
+    if (host->len == 0) {
+        return 0;
+    }
+
+    if (ngx_http_helix_is(host, "localhost")
+        || ngx_inet_addr(host->data, host->len) != INADDR_NONE)
+    {
+        return 1;
+    }
+
+    if (host->data[0] == '[') {
+        ngx_memzero(&u, sizeof(ngx_url_t));
+
+        u.url = *host;
+        u.default_port = 80;
+        u.no_resolve = 1;
+
+        return ngx_parse_url(r->pool, &u) == NGX_OK;
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    names = cscf->server_names.elts;
+
+    for (i = 0; i < cscf->server_names.nelts; i++) {
+        if (ngx_http_helix_guard_name(&names[i], host)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* "www.example.com", "*.example.com", ".example.com" or "www.example.*" */
+
+static ngx_uint_t
+ngx_http_helix_guard_name(ngx_http_server_name_t *name, ngx_str_t *host)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_str_t   text;
+
+#if (NGX_PCRE)
+
+    /* the server was chosen by it, if no other one was */
+
+    if (name->regex) {
+        return ngx_regex_exec(name->regex->regex, host, NULL, 0) >= 0;
+    }
+
+#endif
+
+    text = name->name;
+
+    if (text.len == 0 || ngx_http_helix_is(&text, "_")) {
+        return 0;
+    }
+
+    if (text.len > 2 && text.data[text.len - 1] == '*') {
+        len = text.len - 1;
+        return host->len > len
+               && ngx_strncasecmp(host->data, text.data, len) == 0;
+    }
+
+    if (text.data[0] == '*') {
+        text.data++;
+        text.len--;
+
+    } else if (text.data[0] == '.') {
+
+        if (host->len == text.len - 1
+            && ngx_strncasecmp(host->data, text.data + 1, host->len) == 0)
+        {
+            return 1;
+        }
+
+    } else {
+        return host->len == text.len
+               && ngx_strncasecmp(host->data, text.data, text.len) == 0;
+    }
+
+    if (host->len <= text.len) {
+        return 0;
+    }
+
+    p = host->data + host->len - text.len;
+
+    return ngx_strncasecmp(p, text.data, text.len) == 0;
+}
+
+
+static ngx_uint_t
+ngx_http_helix_guard_site(ngx_http_request_t *r)
+{
+    u_char     *p, *last;
+    ngx_str_t  *site, *origin, *host;
+
+    site = ngx_http_helix_guard_header(r, "sec-fetch-site");
+
+    if (site && !ngx_http_helix_is(site, "same-origin")
+        && !ngx_http_helix_is(site, "none"))
+    {
+        return 0;
+    }
+
+    origin = ngx_http_helix_guard_header(r, "origin");
+
+    if (origin == NULL) {
+        return 1;
+    }
+
+    if (r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    /* the scheme may be another behind a proxy, the rest is as the browser
+       has it in both */
+
+    host = &r->headers_in.host->value;
+    last = origin->data + origin->len;
+
+    p = ngx_strlcasestrn(origin->data, last, (u_char *) "://", 3 - 1);
+
+    return p && (size_t) (last - p - 3) == host->len
+           && ngx_strncasecmp(p + 3, host->data, host->len) == 0;
+}
+
+
+/* A form of another site cannot send it; a DELETE needs no body. */
+
+static ngx_uint_t
+ngx_http_helix_guard_type(ngx_http_request_t *r)
+{
+    ngx_str_t  *type;
+
+    if (r->headers_in.content_type == NULL) {
+        return r->method == NGX_HTTP_DELETE;
+    }
+
+    type = &r->headers_in.content_type->value;
+
+    return type->len >= 16
+           && ngx_strncasecmp(type->data, (u_char *) "application/json", 16)
+              == 0
+           && (type->len == 16 || type->data[16] == ';'
+               || type->data[16] == ' ');
+}
+
+
+static ngx_str_t *
+ngx_http_helix_guard_header(ngx_http_request_t *r, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                return &h[i].value;
+            }
+        }
+    }
+
+    return NULL;
+}
