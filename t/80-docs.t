@@ -23,6 +23,7 @@ my %doc = map { m|([^/]+)\z|, slurp($_) } 'README.md', glob 'docs/*.md';
 my $module = slurp('src/ngx_http_helix_module.c');
 my $router = slurp('src/ngx_http_helix_conf.c');
 my $request = slurp('src/ngx_http_helix_loc_conf.c');
+my $status_conf = slurp('src/ngx_http_helix_status_conf.c');
 my $kind_conf = slurp('src/ngx_http_helix_kind_conf.c');
 my $settings = slurp('src/policy/helix_settings.c');
 my $strategy = slurp('src/base/helix_strategy.c');
@@ -127,7 +128,9 @@ is($rows, () = $settings =~ /\bHELIX_SETTING_\w+,\s*[\w|]+,\s*offsetof/g,
 
 $parameter{helix_pool}{threads} = 1 if $router =~ /"threads="/;
 
-for ([helix_kind => $kind_conf], [helix_job => $request]) {
+for ([helix_kind => $kind_conf], [helix_job => $request],
+     [helix_status => $status_conf])
+{
     my ($directive, $source) = @$_;
     my ($names) = $source =~ /(?:\bnames|_options)\[\] = \{(.*?)\}/s;
 
@@ -140,7 +143,7 @@ for my $directive (sort keys %section) {
          "$directive: parameters");
 }
 
-my ($formats) = $request =~ /\bformats\[\] = \{(.*?)\}/s;
+my ($formats) = $status_conf =~ /\bformats\[\] = \{(.*?)\}/s;
 
 is(($section{helix_status} =~ /^Syntax: +helix_status \[(.*?)\];/m)[0],
    join(' | ', $formats =~ /"(\w+)"/g), 'helix_status: formats');
@@ -169,7 +172,7 @@ my %errors = sections($doc{'errors.md'}, 2);
 my ($invalid) = $counts =~ /ngx_helix_invalid_names\[.*?\{(.*?)NULL/s;
 
 same([$invalid =~ /"(\w+)"/g,
-      $http =~ /problem\.code = "(\w+)"/g,
+      $http =~ /\bcode = "(\w+)"/g,
       $http =~ /_send_error\(r, NGX_HTTP_\w+,\s+"(\w+)"/g],
      [$errors{'Problem codes'} =~ /^### (\w+)$/mg], 'problem codes');
 
