@@ -213,9 +213,17 @@ typedef enum {
 } ngx_http_helix_result_t;
 
 
-/* The job of a request. */
+/* A job: of a request, or of nobody who waits for the answer. */
 
 typedef struct {
+    ngx_http_request_t            *request;       /* NULL: simulated */
+    ngx_http_helix_main_conf_t    *hmcf;
+    ngx_http_helix_loc_conf_t     *hlcf;
+    ngx_pool_t                    *pool;
+    ngx_log_t                     *log;
+    void                          *owner;         /* of a deferred job */
+    ngx_helix_done_pt              done;
+
     ngx_uint_t                     set;           /* bits of fields */
     ngx_uint_t                     locked;        /* given by "final" */
     ngx_uint_t                     seen;          /* in this request */
@@ -252,6 +260,9 @@ typedef struct {
     ngx_http_cleanup_t            *cleanup;
 
     ngx_http_helix_result_t        result;
+    ngx_helix_end_t                end;           /* when it is over */
+    void                          *state;         /* then */
+    u_char                        *memory;        /* of an inline job */
     ngx_helix_times_t              times;         /* 0: it has not run */
     ngx_uint_t                     batch_size;    /* 0: no batch */
     ngx_uint_t                     truncated;     /* by its deadline */
@@ -270,6 +281,9 @@ ngx_http_helix_ctx_t *ngx_http_helix_ctx(ngx_http_request_t *r);
 /* Keeps it reachable over an internal redirect. */
 ngx_int_t ngx_http_helix_keep_ctx(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
+
+/* A new one, not yet that of the request; NULL without memory. */
+ngx_http_helix_ctx_t *ngx_http_helix_ctx_create(ngx_http_request_t *r);
 
 
 const char *ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf);
@@ -292,23 +306,40 @@ ngx_int_t ngx_http_helix_check(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 
 /*
+ * A job from here on, ngx_http_helix_job.c; nothing of it needs a request.
+ *
+ * plan(): limits and cost of one that was read; results as those of
+ * read_job().  invalid(): counts one that they have declined.
+ *
+ * run(): decides, and sets it off.  NGX_DONE: it is under way, done() will be
+ * called with the owner unless that detaches the job, and calls ended() first.
+ * NGX_OK: it is over, ctx->end and ctx->state tell how, release() is to
+ * follow.  NGX_DECLINED: rejected, ctx->decision has the reason.
+ */
+ngx_int_t ngx_http_helix_plan(ngx_http_helix_ctx_t *ctx);
+void ngx_http_helix_invalid(ngx_http_helix_ctx_t *ctx);
+ngx_int_t ngx_http_helix_run(ngx_http_helix_ctx_t *ctx);
+void ngx_http_helix_ended(ngx_http_helix_ctx_t *ctx, ngx_helix_job_t *job);
+void ngx_http_helix_release(ngx_http_helix_ctx_t *ctx);
+
+/* It is not even decided on. */
+void ngx_http_helix_not_run(ngx_http_helix_ctx_t *ctx);
+
+/*
  * The same job of another request may be under way: NGX_DONE if this one will
  * be answered with it, else NGX_DECLINED.  identity() fills that of the spec:
  * NGX_OK, or NGX_DECLINED when it cannot be shared.
  */
-ngx_int_t ngx_http_helix_share(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx);
-ngx_int_t ngx_http_helix_identity(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx);
+ngx_int_t ngx_http_helix_share(ngx_http_helix_ctx_t *ctx);
+ngx_int_t ngx_http_helix_identity(ngx_http_helix_ctx_t *ctx);
 
-/* The request waits for the job; its end. */
-void ngx_http_helix_attach(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    ngx_helix_job_t *job);
-void ngx_http_helix_done(ngx_helix_job_t *job);
+/* Whoever has asked waits for the job, and may leave; expect() comes before
+   attach() and is what may fail. */
+ngx_int_t ngx_http_helix_expect(ngx_http_helix_ctx_t *ctx);
+void ngx_http_helix_attach(ngx_http_helix_ctx_t *ctx, ngx_helix_job_t *job);
 
 /* How should it run?  With "explain" it is not going to. */
-void ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    ngx_uint_t explain);
+void ngx_http_helix_decide(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain);
 
 /* The decision with its inputs, what was weighed, and what would change it:
    one JSON object. */
@@ -392,7 +423,8 @@ ngx_http_helix_kind_t *ngx_http_helix_kind_find(
 const char *ngx_http_helix_kind_nearest(ngx_http_helix_main_conf_t *hmcf,
     ngx_str_t *name);
 
-/* Fills ctx->problem; always NGX_DECLINED, NGX_ERROR without memory. */
+/* Fills ctx->problem; always NGX_DECLINED, NGX_ERROR without memory.  "r" is
+   NULL for a job that no request has brought. */
 ngx_int_t ngx_http_helix_problem(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_helix_invalid_t invalid, const char *field,
     const char *fmt, ...);

@@ -13,14 +13,13 @@ static void ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
 
 
 void
-ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
-    ngx_uint_t explain)
+ngx_http_helix_decide(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain)
 {
     ngx_uint_t                   pinned;
     ngx_helix_zone_t            *zone;
     ngx_http_helix_main_conf_t  *hmcf;
 
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    hmcf = ctx->hmcf;
     zone = ngx_helix_exec_zone(hmcf->exec);
 
     ctx->decided = 1;
@@ -53,7 +52,7 @@ ngx_http_helix_decide(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 
     ctx->spec.strategy = ctx->decision.strategy;
 
-    ngx_log_debug8(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+    ngx_log_debug8(NGX_LOG_DEBUG_HTTP, ctx->log, 0,
                    "helix: route job_id=%uL kind=%V cost=%uL scaling=%.2f "
                    "latency_budget_ms=%uL strategy=%s reason=%s cpu_busy=%ui",
                    ctx->id, &ctx->kind->name, ctx->routed,

@@ -69,7 +69,7 @@ ngx_http_helix_explain_job(ngx_http_request_t *r)
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
+    ctx = ngx_http_helix_ctx_create(r);
     p = ngx_pnalloc(r->pool, NGX_HTTP_HELIX_EXPLAIN_LEN);
 
     if (ctx == NULL || p == NULL) {
@@ -88,7 +88,7 @@ ngx_http_helix_explain_job(ngx_http_request_t *r)
         return ngx_http_helix_send_problem(r, ctx);
     }
 
-    ngx_http_helix_decide(r, ctx, 1);
+    ngx_http_helix_decide(ctx, 1);
 
     helix_json_writer_init(&json, (char *) p, NGX_HTTP_HELIX_EXPLAIN_LEN - 1);
 

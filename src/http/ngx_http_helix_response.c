@@ -57,7 +57,7 @@ ngx_http_helix_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     ctx->problem.title = ngx_http_helix_invalids[invalid].title;
     ctx->problem.field = field;
 
-    p = ngx_pnalloc(r->pool, NGX_MAX_ERROR_STR);
+    p = ngx_pnalloc(r ? r->pool : ctx->pool, NGX_MAX_ERROR_STR);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -392,7 +392,7 @@ ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
 {
     ngx_http_helix_ctx_t  *ctx;
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
+    ctx = ngx_http_helix_ctx_create(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

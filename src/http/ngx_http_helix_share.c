@@ -13,16 +13,15 @@
 /* The same job of another request may be under way. */
 
 ngx_int_t
-ngx_http_helix_share(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+ngx_http_helix_share(ngx_http_helix_ctx_t *ctx)
 {
     ngx_helix_job_t             *job;
-    ngx_http_cleanup_t          *cln;
     ngx_http_helix_main_conf_t  *hmcf;
 
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    hmcf = ctx->hmcf;
 
     if (ngx_helix_exec_shares(hmcf->exec) == 0
-        || ngx_http_helix_identity(r, ctx) != NGX_OK)
+        || ngx_http_helix_identity(ctx) != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -32,12 +31,11 @@ ngx_http_helix_share(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
+    if (ngx_http_helix_expect(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    job = ngx_helix_job_join(job, &ctx->spec, r, ngx_http_helix_done);
+    job = ngx_helix_job_join(job, &ctx->spec, ctx->owner, ctx->done);
     if (job == NULL) {
         return NGX_DECLINED;
     }
@@ -50,8 +48,7 @@ ngx_http_helix_share(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ctx->pressure = ngx_helix_exec_pressure(hmcf->exec);
     ctx->busy = ngx_helix_tokens_busy(ngx_helix_exec_zone(hmcf->exec));
 
-    ctx->cleanup = cln;
-    ngx_http_helix_attach(r, ctx, job);
+    ngx_http_helix_attach(ctx, job);
 
     return NGX_DONE;
 }
@@ -61,7 +58,7 @@ ngx_http_helix_share(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
    more, or is not worth it. */
 
 ngx_int_t
-ngx_http_helix_identity(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
+ngx_http_helix_identity(ngx_http_helix_ctx_t *ctx)
 {
     size_t                size;
     u_char               *p;
@@ -96,7 +93,7 @@ ngx_http_helix_identity(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    p = ngx_pnalloc(r->pool, size);
+    p = ngx_pnalloc(ctx->pool, size);
     if (p == NULL) {
         return NGX_DECLINED;
     }

@@ -204,7 +204,7 @@ ngx_http_helix_status_write(ngx_http_request_t *r)
     ngx_http_helix_ctx_t         *ctx;
     const ngx_http_helix_path_t  *path;
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_helix_ctx_t));
+    ctx = ngx_http_helix_ctx_create(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
