@@ -4,6 +4,7 @@
  */
 
 #include <math.h>
+#include <string.h>
 
 #include "helix_hist.h"
 
@@ -107,12 +108,64 @@ helix_hist_increase(uint64_t *counter, uint64_t n)
 }
 
 
+/* The first bucket of the lowest of the octaves, and the end of it. */
+
+static inline uint32_t
+helix_hist_octave(uint64_t octaves, uint32_t *end)
+{
+    uint32_t  first;
+
+    first = (uint32_t) __builtin_ctzll(octaves) * HELIX_HIST_OCTAVE;
+
+    *end = first + HELIX_HIST_OCTAVE;
+
+    if (*end > HELIX_HIST_BUCKETS) {
+        *end = HELIX_HIST_BUCKETS;
+    }
+
+    return first;
+}
+
+
 void
 helix_hist_add(helix_hist_t *hist, uint64_t ns)
 {
-    helix_hist_increase(&hist->buckets[helix_hist_index(ns)], 1);
-    helix_hist_increase(&hist->sum, ns);
-    helix_hist_increase(&hist->count, 1);
+    helix_hist_put(hist, helix_hist_index(ns), 1, ns);
+}
+
+
+void
+helix_hist_put(helix_hist_t *hist, uint32_t index, uint64_t n, uint64_t sum)
+{
+    uint64_t  octave;
+
+    octave = UINT64_C(1) << (index / HELIX_HIST_OCTAVE);
+
+    if (!(hist->octaves & octave)) {
+        __atomic_store_n(&hist->octaves, hist->octaves | octave,
+                         __ATOMIC_RELAXED);
+    }
+
+    helix_hist_increase(&hist->buckets[index], n);
+    helix_hist_increase(&hist->sum, sum);
+    helix_hist_increase(&hist->count, n);
+}
+
+
+void
+helix_hist_clear(helix_hist_t *hist)
+{
+    uint32_t  i, end;
+    uint64_t  octaves;
+
+    for (octaves = hist->octaves; octaves; octaves &= octaves - 1) {
+        i = helix_hist_octave(octaves, &end);
+        memset(&hist->buckets[i], 0, (end - i) * sizeof(uint64_t));
+    }
+
+    hist->octaves = 0;
+    hist->count = 0;
+    hist->sum = 0;
 }
 
 
@@ -121,16 +174,52 @@ helix_hist_add(helix_hist_t *hist, uint64_t ns)
 void
 helix_hist_merge(helix_hist_t *dst, const helix_hist_t *src)
 {
-    uint32_t  i;
-    uint64_t  n;
+    uint32_t  i, end;
+    uint64_t  n, octaves;
+
+    octaves = __atomic_load_n(&src->octaves, __ATOMIC_RELAXED);
 
     dst->sum += __atomic_load_n(&src->sum, __ATOMIC_RELAXED);
+    dst->octaves |= octaves;
 
-    for (i = 0; i < HELIX_HIST_BUCKETS; i++) {
-        n = __atomic_load_n(&src->buckets[i], __ATOMIC_RELAXED);
-        dst->buckets[i] += n;
-        dst->count += n;
+    for ( /* void */ ; octaves; octaves &= octaves - 1) {
+
+        for (i = helix_hist_octave(octaves, &end); i < end; i++) {
+            n = __atomic_load_n(&src->buckets[i], __ATOMIC_RELAXED);
+            dst->buckets[i] += n;
+            dst->count += n;
+        }
     }
+}
+
+
+/* How many there are up to the bucket in which the rank is reached, which is
+   *index; the last one if it is not. */
+
+static uint64_t
+helix_hist_ranked(const helix_hist_t *hist, uint64_t rank, uint32_t *index)
+{
+    uint32_t  i, end;
+    uint64_t  n, octaves;
+
+    n = 0;
+    octaves = __atomic_load_n(&hist->octaves, __ATOMIC_RELAXED);
+
+    for ( /* void */ ; octaves; octaves &= octaves - 1) {
+
+        for (i = helix_hist_octave(octaves, &end); i < end; i++) {
+            n += __atomic_load_n(&hist->buckets[i], __ATOMIC_RELAXED);
+
+            if (n >= rank) {
+                *index = i;
+                return n;
+            }
+        }
+    }
+
+    *index = HELIX_HIST_BUCKETS - 1;
+
+    return n;
 }
 
 
@@ -141,13 +230,9 @@ helix_hist_quantile(const helix_hist_t *hist, double q)
 {
     double    nearest;
     uint32_t  i;
-    uint64_t  n, rank, seen;
+    uint64_t  n, rank;
 
-    n = 0;
-
-    for (i = 0; i < HELIX_HIST_BUCKETS; i++) {
-        n += __atomic_load_n(&hist->buckets[i], __ATOMIC_RELAXED);
-    }
+    n = helix_hist_ranked(hist, UINT64_MAX, &i);
 
     if (n == 0) {
         return 0;
@@ -160,15 +245,7 @@ helix_hist_quantile(const helix_hist_t *hist, double q)
         rank = (nearest < (double) n) ? (uint64_t) nearest : n;
     }
 
-    seen = 0;
-
-    for (i = 0; i < HELIX_HIST_BUCKETS - 1; i++) {
-        seen += __atomic_load_n(&hist->buckets[i], __ATOMIC_RELAXED);
-
-        if (seen >= rank) {
-            break;
-        }
-    }
+    (void) helix_hist_ranked(hist, rank, &i);
 
     /* 2^(-1/128): from the upper bound to the geometric middle */
 

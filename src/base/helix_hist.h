@@ -16,14 +16,17 @@
 
 
 #define HELIX_HIST_SCHEMA    6
+#define HELIX_HIST_OCTAVE    64       /* buckets */
 #define HELIX_HIST_OCTAVES   37       /* 1 ns .. 2^37 ns = 137 s; longer ones
                                          count in the last bucket */
-#define HELIX_HIST_BUCKETS   (HELIX_HIST_OCTAVES * 64 + 1)
+#define HELIX_HIST_BUCKETS   (HELIX_HIST_OCTAVES * HELIX_HIST_OCTAVE + 1)
 
 
 typedef struct {
     uint64_t   count;
     uint64_t   sum;                          /* ns */
+    uint64_t   octaves;                      /* bit i: one whose buckets may
+                                                be more than 0 */
     uint64_t   buckets[HELIX_HIST_BUCKETS];  /* [0]: 0 and 1 ns */
 } helix_hist_t;
 
@@ -37,6 +40,13 @@ double helix_hist_upper(uint32_t index);
 
 /* Single writer. */
 void helix_hist_add(helix_hist_t *hist, uint64_t ns);
+
+/* So many more in a bucket, with their sum; single writer. */
+void helix_hist_put(helix_hist_t *hist, uint32_t index, uint64_t n,
+    uint64_t sum);
+
+/* Makes a histogram that is private to the caller empty again. */
+void helix_hist_clear(helix_hist_t *hist);
 
 /* dst += src; dst is private to the caller, src may be written meanwhile. */
 void helix_hist_merge(helix_hist_t *dst, const helix_hist_t *src);

@@ -355,7 +355,7 @@ ngx_http_helix_expose_hists(ngx_http_helix_exposition_t *e)
                     ? ngx_helix_zone_kind_name(e->s->zone, i)
                     : helix_strategy_names[i];
 
-            ngx_memzero(&e->s->hist, sizeof(helix_hist_t));
+            helix_hist_clear(&e->s->hist);
             ngx_helix_zone_hist(e->s->zone, family->which, i, &e->s->hist);
 
             ngx_http_helix_expose_hist(e, family, value);

@@ -258,7 +258,7 @@ ngx_http_helix_stats_hist(helix_json_writer_t *json,
     uint64_t                          ns;
     const ngx_http_helix_quantile_t  *q;
 
-    ngx_memzero(&s->hist, sizeof(helix_hist_t));
+    helix_hist_clear(&s->hist);
     ngx_helix_zone_hist(s->zone, which, index, &s->hist);
 
     helix_json_key(json, name);

@@ -299,6 +299,7 @@ ngx_http_helix_snapshot(ngx_http_request_t *r)
     settings = &hmcf->settings;
 
     s->hmcf = hmcf;
+    ngx_memzero(&s->hist, sizeof(helix_hist_t));
     s->zone = ngx_helix_exec_zone(hmcf->exec);
 
     ngx_helix_zone_totals(s->zone, &s->counts);

@@ -120,7 +120,7 @@ ngx_http_helix_text_lanes(u_char *p, u_char *last,
             ? ngx_slprintf(p, last, "        -")
             : ngx_slprintf(p, last, " %8uL", ngx_helix_waiting(s->zone, lane));
 
-        ngx_memzero(&s->hist, sizeof(helix_hist_t));
+        helix_hist_clear(&s->hist);
         ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_TOTAL, lane, &s->hist);
 
         p = ngx_http_helix_text_ms(p, last, &s->hist, 0.50);
@@ -198,7 +198,7 @@ ngx_http_helix_text_kinds(u_char *p, u_char *last,
                          books.received, books.dropped, books.invalid,
                          books.ended[NGX_HELIX_COMPLETED]);
 
-        ngx_memzero(&s->hist, sizeof(helix_hist_t));
+        helix_hist_clear(&s->hist);
         ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_EXEC, kind, &s->hist);
 
         p = ngx_http_helix_text_ms(p, last, &s->hist, 0.50);

@@ -192,6 +192,19 @@ test_add_merge(void **state)
     }
 
     assert_int_equal(n, a->count);
+
+    helix_hist_clear(a);
+    memset(c, 0, sizeof(helix_hist_t));
+    assert_memory_equal(a, c, sizeof(helix_hist_t));
+
+    for (b = 0; b < HELIX_HIST_BUCKETS; b++) {
+        if (all->buckets[b]) {
+            helix_hist_put(a, b, all->buckets[b], b ? 0 : all->sum);
+        }
+    }
+
+    a->sum = all->sum;
+    assert_memory_equal(a, all, sizeof(helix_hist_t));
     free(a);
 }
 
