@@ -34,6 +34,15 @@ const char *const  helix_reason_names[HELIX_REASONS + 1] = {
 };
 
 
+const char *const  helix_source_names[HELIX_SOURCES + 1] = {
+    "threshold",
+    "adapted",
+    "predictive",
+    "pinned",
+    NULL
+};
+
+
 const char *const  helix_flush_names[HELIX_FLUSHES + 1] = {
     "full",
     "idle",

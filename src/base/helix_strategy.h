@@ -40,6 +40,17 @@ typedef enum {
 } helix_reason_t;
 
 
+/* Who decided. */
+
+typedef enum {
+    HELIX_BY_THRESHOLD = 0,
+    HELIX_BY_ADAPTED,            /* threshold, and that of spawn was adapted */
+    HELIX_BY_PREDICTIVE,
+    HELIX_BY_PINNED,
+    HELIX_SOURCES
+} helix_source_t;
+
+
 /* Why a batch is not larger. */
 
 typedef enum {
@@ -54,6 +65,7 @@ typedef enum {
 
 extern const char *const  helix_strategy_names[HELIX_STRATEGIES + 1];
 extern const char *const  helix_reason_names[HELIX_REASONS + 1];
+extern const char *const  helix_source_names[HELIX_SOURCES + 1];
 extern const char *const  helix_flush_names[HELIX_FLUSHES + 1];
 
 

@@ -100,6 +100,8 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
         return NULL;
     }
 
+    ngx_helix_record_clock(exec);
+
     exec->fd = (ngx_socket_t) -1;
     exec->tick.handler = ngx_helix_exec_tick;
     exec->tick.data = exec;
@@ -170,6 +172,8 @@ ngx_helix_exec_tick(ngx_event_t *ev)
         __atomic_store_n(&ngx_helix_slot_report(exec->slot)->seen, now,
                          __ATOMIC_RELAXED);
     }
+
+    ngx_helix_record_clock(exec);
 
     now /= 1000000;
     busy = ngx_helix_tokens_busy(exec->zone);
@@ -326,6 +330,9 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
                           cpu != 0 && *quality == 0, end);
 
     ngx_helix_job_level(exec, spec, end, *quality > 0);
+
+    ngx_helix_record_end(exec, spec, times, end, *quality > 0,
+                         *quality > 0 ? *quality : spec->quality);
 
     return end;
 }

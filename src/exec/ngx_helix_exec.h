@@ -24,6 +24,7 @@
 
 #include "helix_kind.h"
 #include "helix_router.h"
+#include "ngx_helix_ring.h"
 #include "ngx_helix_zone.h"
 
 
@@ -57,6 +58,7 @@ typedef struct {
     ngx_uint_t                 forced;         /* run it though it be late */
     helix_service_t            service;        /* predictive policy: expected */
     helix_entry_t              entry;          /* likewise: in the backlog */
+    ngx_helix_record_t         record;         /* of the decision */
 } ngx_helix_job_spec_t;
 
 
@@ -185,6 +187,11 @@ uint64_t ngx_helix_exec_retry(ngx_helix_exec_t *exec,
 ngx_helix_end_t ngx_helix_exec_inline(ngx_helix_exec_t *exec,
     const ngx_helix_job_spec_t *spec, void *state, ngx_helix_times_t *times,
     double *quality);
+
+
+/* A job that is not run: its record, which is complete. */
+void ngx_helix_exec_dropped(ngx_helix_exec_t *exec,
+    ngx_helix_job_spec_t *spec);
 
 
 /*

@@ -193,6 +193,7 @@ ngx_helix_job_join(ngx_helix_job_t *leader, const ngx_helix_job_spec_t *spec,
     ngx_helix_count_admitted(exec->slot, spec->kind_index,
                              job->spec.strategy);
     ngx_helix_count_coalesced(exec->slot, spec->kind_index);
+    ngx_helix_record_decision(exec, &job->spec);
 
     ngx_queue_insert_tail(&exec->jobs, &job->link);
     ngx_add_timer(&job->timer, spec->timeout);

@@ -112,6 +112,7 @@ ngx_helix_job_start(ngx_helix_job_t *job, void *owner, ngx_helix_done_pt done)
 
     ngx_helix_count_admitted(exec->slot, job->spec.kind_index,
                              job->spec.strategy);
+    ngx_helix_record_decision(exec, &job->spec);
 
     ngx_queue_insert_tail(&exec->jobs, &job->link);
 
@@ -380,6 +381,13 @@ ngx_helix_job_finish(ngx_helix_job_t *job)
                           && job->spec.strategy != HELIX_SPAWN, job->end);
 
     ngx_helix_job_level(job->exec, &job->spec, job->end, job->truncated);
+
+    if (job->spec.strategy == HELIX_BATCH) {
+        job->spec.record.batch = job->batch_size;
+    }
+
+    ngx_helix_record_end(job->exec, &job->spec, &job->times, job->end,
+                         job->truncated, job->quality);
 
     if (job->owner) {
         job->done(job);

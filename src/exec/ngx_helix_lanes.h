@@ -160,6 +160,7 @@ struct ngx_helix_exec_s {
     ngx_event_t             tick;
     ngx_uint_t              ticks;
     double                  pressure;
+    uint64_t                calendar;       /* ns since 1970, less now() */
     ngx_helix_predict_t    *predict;        /* NULL: threshold policy */
     ngx_queue_t             jobs;
     ngx_helix_spawn_t       spawn;
@@ -221,6 +222,17 @@ void ngx_helix_job_account(ngx_helix_exec_t *exec,
 void ngx_helix_job_level(ngx_helix_exec_t *exec,
     const ngx_helix_job_spec_t *spec, ngx_helix_end_t end,
     ngx_uint_t truncated);
+
+/*
+ * The records of a job: of its decision, when it is admitted, and of its end.
+ * clock() from time to time, for the calendar may be set.
+ */
+void ngx_helix_record_clock(ngx_helix_exec_t *exec);
+void ngx_helix_record_decision(ngx_helix_exec_t *exec,
+    ngx_helix_job_spec_t *spec);
+void ngx_helix_record_end(ngx_helix_exec_t *exec,
+    const ngx_helix_job_spec_t *spec, const ngx_helix_times_t *times,
+    ngx_helix_end_t end, ngx_uint_t truncated, double quality);
 
 /* Takes a job that waits out of its lane; NGX_DECLINED when a thread has
    it. */

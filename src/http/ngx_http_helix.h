@@ -252,7 +252,7 @@ typedef struct {
     uint64_t                       threshold;     /* threshold policy: spawn's,
                                                      as adapted */
     ngx_uint_t                     decided;
-    const char                    *policy;        /* who decided */
+    helix_source_t                 source;        /* who decided */
     double                         pressure;      /* seen by the decision */
     ngx_uint_t                     busy;          /* likewise */
     ngx_helix_job_spec_t           spec;
@@ -286,6 +286,7 @@ ngx_int_t ngx_http_helix_keep_ctx(ngx_http_request_t *r,
 ngx_http_helix_ctx_t *ngx_http_helix_ctx_create(ngx_http_request_t *r);
 
 
+helix_source_t ngx_http_helix_policy_source(ngx_http_helix_main_conf_t *hmcf);
 const char *ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf);
 
 /* Content handlers. */
@@ -337,6 +338,9 @@ ngx_int_t ngx_http_helix_identity(ngx_http_helix_ctx_t *ctx);
    attach() and is what may fail. */
 ngx_int_t ngx_http_helix_expect(ngx_http_helix_ctx_t *ctx);
 void ngx_http_helix_attach(ngx_http_helix_ctx_t *ctx, ngx_helix_job_t *job);
+
+/* Notes the decision in the record of the job. */
+void ngx_http_helix_note(ngx_http_helix_ctx_t *ctx);
 
 /* How should it run?  With "explain" it is not going to. */
 void ngx_http_helix_decide(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain);

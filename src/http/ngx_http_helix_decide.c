@@ -46,7 +46,7 @@ ngx_http_helix_decide(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain)
         }
 
         ctx->decision.reason = HELIX_PINNED;
-        ctx->policy = "pinned";
+        ctx->source = HELIX_BY_PINNED;
         ctx->spec.forced = 1;
     }
 
@@ -118,7 +118,7 @@ ngx_http_helix_choose(ngx_http_helix_ctx_t *ctx,
                           explain, &ctx->verdict);
 
     ctx->decision = ctx->verdict.decision;
-    ctx->policy = "predictive";
+    ctx->source = HELIX_BY_PREDICTIVE;
 }
 
 
@@ -132,8 +132,8 @@ ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
     ctx->threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
                                             hmcf->settings.spawn_threshold);
 
-    ctx->policy = (ctx->threshold == hmcf->settings.spawn_threshold)
-                  ? "threshold" : "adapted";
+    ctx->source = (ctx->threshold == hmcf->settings.spawn_threshold)
+                  ? HELIX_BY_THRESHOLD : HELIX_BY_ADAPTED;
 
     job.cost = ctx->routed;
 
@@ -158,8 +158,16 @@ ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
 }
 
 
+helix_source_t
+ngx_http_helix_policy_source(ngx_http_helix_main_conf_t *hmcf)
+{
+    return hmcf->settings.predictive ? HELIX_BY_PREDICTIVE
+                                     : HELIX_BY_THRESHOLD;
+}
+
+
 const char *
 ngx_http_helix_policy_name(ngx_http_helix_main_conf_t *hmcf)
 {
-    return hmcf->settings.predictive ? "predictive" : "threshold";
+    return helix_source_names[ngx_http_helix_policy_source(hmcf)];
 }

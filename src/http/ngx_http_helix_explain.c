@@ -114,7 +114,7 @@ ngx_http_helix_write_explain(helix_json_writer_t *json,
     helix_json_object(json);
 
     helix_json_key(json, "policy");
-    helix_json_cstring(json, ctx->policy);
+    helix_json_cstring(json, helix_source_names[ctx->source]);
     helix_json_key(json, "strategy");
     helix_json_cstring(json, helix_strategy_names[ctx->decision.strategy]);
     helix_json_key(json, "reason");

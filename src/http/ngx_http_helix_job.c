@@ -149,7 +149,7 @@ ngx_http_helix_not_run(ngx_http_helix_ctx_t *ctx)
     ctx->decided = 1;
     ctx->decision.strategy = HELIX_DROP;
     ctx->spec.strategy = HELIX_DROP;
-    ctx->policy = ngx_http_helix_policy_name(ctx->hmcf);
+    ctx->source = ngx_http_helix_policy_source(ctx->hmcf);
 }
 
 
@@ -185,6 +185,8 @@ ngx_http_helix_inline(ngx_http_helix_ctx_t *ctx)
 
     ngx_http_helix_args(ctx, &args);
     ctx->spec.kind->start(ctx->kind->instance, ctx->state, &args);
+
+    ngx_http_helix_note(ctx);
 
     ctx->end = ngx_helix_exec_inline(ctx->hmcf->exec, &ctx->spec, ctx->state,
                                      &ctx->times, &quality);
@@ -266,6 +268,7 @@ ngx_http_helix_defer(ngx_http_helix_ctx_t *ctx)
     }
 
     (void) ngx_http_helix_identity(ctx);
+    ngx_http_helix_note(ctx);
 
     if (ngx_helix_exec_admit(exec, ctx->spec.strategy) != NGX_OK) {
         return ngx_http_helix_no_room(ctx, HELIX_QUEUE_FULL);
@@ -379,6 +382,9 @@ ngx_http_helix_drop(ngx_http_helix_ctx_t *ctx, helix_reason_t reason)
     ngx_http_helix_log_reject(ctx);
 
     ngx_helix_count_dropped(slot, ctx->kind->index, reason);
+
+    ngx_http_helix_note(ctx);
+    ngx_helix_exec_dropped(exec, &ctx->spec);
 
     now = ctx->spec.received / 1000000;
     busy = (double) ngx_helix_tokens_busy(ngx_helix_exec_zone(exec))

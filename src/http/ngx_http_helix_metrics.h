@@ -114,11 +114,18 @@ double ngx_http_helix_scalar_ratio(const ngx_http_helix_scalar_t *scalar,
 const char *ngx_http_helix_level_name(ngx_http_helix_main_conf_t *hmcf,
     ngx_uint_t kind, ngx_uint_t level);
 
-/* Reads all of it, into the pool of the request; NULL without memory. */
+/* Reads all of it, into the pool of the request; NULL without memory.  fill()
+   into memory of the caller's. */
 ngx_http_helix_snapshot_t *ngx_http_helix_snapshot(ngx_http_request_t *r);
+void ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
+    ngx_http_helix_main_conf_t *hmcf);
 
 /* ok, busy, shedding or draining. */
 const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
+
+/* The document of api/stats. */
+void ngx_http_helix_write_stats(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
 
 /* The formats; each sends the response. */
 ngx_int_t ngx_http_helix_send_stats(ngx_http_request_t *r,

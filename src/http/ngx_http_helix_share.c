@@ -35,18 +35,20 @@ ngx_http_helix_share(ngx_http_helix_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    job = ngx_helix_job_join(job, &ctx->spec, ctx->owner, ctx->done);
-    if (job == NULL) {
-        return NGX_DECLINED;
-    }
-
     ctx->decided = 1;
     ctx->decision.strategy = job->spec.strategy;
     ctx->decision.reason = HELIX_COALESCED;
     ctx->spec.strategy = job->spec.strategy;
-    ctx->policy = ngx_http_helix_policy_name(hmcf);
+    ctx->source = ngx_http_helix_policy_source(hmcf);
     ctx->pressure = ngx_helix_exec_pressure(hmcf->exec);
     ctx->busy = ngx_helix_tokens_busy(ngx_helix_exec_zone(hmcf->exec));
+
+    ngx_http_helix_note(ctx);
+
+    job = ngx_helix_job_join(job, &ctx->spec, ctx->owner, ctx->done);
+    if (job == NULL) {
+        return NGX_DECLINED;
+    }
 
     ngx_http_helix_attach(ctx, job);
 

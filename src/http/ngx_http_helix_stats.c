@@ -39,21 +39,7 @@ ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 
     helix_json_writer_init(&json, (char *) p, NGX_HTTP_HELIX_STATS_LEN - 1);
 
-    helix_json_object(&json);
-
-    ngx_http_helix_stats_router(&json, s);
-    ngx_http_helix_stats_books(&json, &s->total, NGX_HTTP_HELIX_TOTAL);
-    ngx_http_helix_stats_named(&json, "dropped_by_reason", helix_reason_names,
-                               s->counts.dropped);
-    ngx_http_helix_stats_named(&json, "batches_by_flush", helix_flush_names,
-                               s->counts.flushes);
-    ngx_http_helix_stats_named(&json, "invalid_by_code",
-                               ngx_helix_invalid_names, s->counts.invalid);
-    ngx_http_helix_stats_lanes(&json, s);
-    ngx_http_helix_stats_kinds(&json, s);
-    ngx_http_helix_stats_workers(&json, s);
-
-    helix_json_object_end(&json);
+    ngx_http_helix_write_stats(&json, s);
 
     if (json.overflow) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -63,6 +49,28 @@ ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 
     return ngx_http_helix_send_body(r, NGX_HTTP_OK, "application/json", p,
                                     json.pos - json.start);
+}
+
+
+void
+ngx_http_helix_write_stats(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    helix_json_object(json);
+
+    ngx_http_helix_stats_router(json, s);
+    ngx_http_helix_stats_books(json, &s->total, NGX_HTTP_HELIX_TOTAL);
+    ngx_http_helix_stats_named(json, "dropped_by_reason", helix_reason_names,
+                               s->counts.dropped);
+    ngx_http_helix_stats_named(json, "batches_by_flush", helix_flush_names,
+                               s->counts.flushes);
+    ngx_http_helix_stats_named(json, "invalid_by_code",
+                               ngx_helix_invalid_names, s->counts.invalid);
+    ngx_http_helix_stats_lanes(json, s);
+    ngx_http_helix_stats_kinds(json, s);
+    ngx_http_helix_stats_workers(json, s);
+
+    helix_json_object_end(json);
 }
 
 

@@ -1,5 +1,6 @@
 
 #include "ngx_http_helix_metrics.h"
+#include "ngx_http_helix_stream.h"
 
 
 /*
@@ -60,6 +61,9 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
       NGX_HTTP_HELIX_READ, "GET, HEAD" },
 
     { ngx_string("/api/stats"), 0, ngx_http_helix_read_stats, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/api/decisions"), 0, ngx_http_helix_read_decisions, NULL,
       NGX_HTTP_HELIX_READ, "GET, HEAD" },
 
     { ngx_string("/api/explain"), 0, NULL, NULL, NGX_HTTP_POST, "POST" },
@@ -284,18 +288,28 @@ ngx_http_helix_read_metrics(ngx_http_request_t *r, ngx_str_t *rest)
 ngx_http_helix_snapshot_t *
 ngx_http_helix_snapshot(ngx_http_request_t *r)
 {
-    uint64_t                     now;
-    ngx_time_t                  *tp;
-    helix_settings_t            *settings;
-    ngx_http_helix_snapshot_t   *s;
-    ngx_http_helix_main_conf_t  *hmcf;
+    ngx_http_helix_snapshot_t  *s;
 
     s = ngx_palloc(r->pool, sizeof(ngx_http_helix_snapshot_t));
     if (s == NULL) {
         return NULL;
     }
 
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
+    ngx_http_helix_snapshot_fill(s,
+                       ngx_http_get_module_main_conf(r, ngx_http_helix_module));
+
+    return s;
+}
+
+
+void
+ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
+    ngx_http_helix_main_conf_t *hmcf)
+{
+    uint64_t           now;
+    ngx_time_t        *tp;
+    helix_settings_t  *settings;
+
     settings = &hmcf->settings;
 
     s->hmcf = hmcf;
@@ -333,8 +347,6 @@ ngx_http_helix_snapshot(ngx_http_request_t *r)
 
     s->pressure = helix_pressure_score(&s->averages, now,
                                        (double) s->busy / s->concurrency);
-
-    return s;
 }
 
 

@@ -246,7 +246,7 @@ ngx_http_helix_variable_text(ngx_http_helix_ctx_t *ctx,
         return ctx->level_name ? ctx->level_name : "";
 
     case NGX_HTTP_HELIX_VAR_POLICY:
-        return ctx->decided ? ctx->policy : "";
+        return ctx->decided ? helix_source_names[ctx->source] : "";
 
     default:
         return NULL;
@@ -491,7 +491,7 @@ ngx_http_helix_record_job(helix_json_writer_t *json, ngx_http_helix_ctx_t *ctx)
         helix_json_key(json, "reason");
         helix_json_cstring(json, helix_reason_names[ctx->decision.reason]);
         helix_json_key(json, "policy");
-        helix_json_cstring(json, ctx->policy);
+        helix_json_cstring(json, helix_source_names[ctx->source]);
         helix_json_key(json, "pressure");
         helix_json_fixed(json, (uint64_t) (ctx->pressure * 1000 + 0.5),
                          3);

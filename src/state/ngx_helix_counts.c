@@ -166,6 +166,7 @@ ngx_helix_counts_fold(ngx_helix_slot_t *slot)
 
     ngx_helix_set(&slot->memory, 0);
     ngx_helix_set(&slot->sleepers, 0);
+    ngx_helix_set(&slot->streams, 0);
     ngx_helix_set(&slot->report.head, 0);
     ngx_memzero(&slot->report.backlog, sizeof(helix_backlog_t));
 

@@ -13,6 +13,7 @@
 
 #include "ngx_helix_zone.h"
 #include "ngx_helix_process.h"
+#include "ngx_helix_ring.h"
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
@@ -49,6 +50,10 @@ struct ngx_helix_slot_s {
     helix_hist_t              total[NGX_HELIX_LANES];
     helix_hist_t              queue[NGX_HELIX_LANES];
     helix_hist_t              exec[NGX_HELIX_KINDS];
+
+    uint64_t                  streams;       /* readers */
+    uint64_t                  missed;        /* records, by them */
+    helix_ring_t              ring ngx_helix_aligned;
 };
 
 

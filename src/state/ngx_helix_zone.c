@@ -215,6 +215,7 @@ ngx_helix_slot_release(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
     }
 
     ngx_helix_set(&slot->report.head, 0);
+    ngx_helix_set(&slot->streams, 0);
     ngx_memzero(&slot->report.backlog, sizeof(helix_backlog_t));
 
     __atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
