@@ -284,6 +284,7 @@ ngx_http_helix_exit_process(ngx_cycle_t *cycle)
 
     if (hmcf && hmcf->exec) {
         ngx_helix_exec_destroy(hmcf->exec);
+        ngx_http_helix_simulate_close(hmcf);
         hmcf->exec = NULL;
     }
 }

@@ -24,8 +24,9 @@ my $program = "$root/build/seed_jobs";
 
 mkdir "$root/build";
 system('gcc', '-std=c11', '-Wall', '-Wextra', '-Werror', '-O2',
-       "-I$FindBin::Bin/unit", '-o', "$program.$$",
-       "$FindBin::Bin/lib/seed_jobs.c", '-lm') == 0 or die 'gcc';
+       "-I$root/src/base", '-o', "$program.$$",
+       "$FindBin::Bin/lib/seed_jobs.c", "$root/src/base/helix_workload.c",
+       '-lm') == 0 or die 'gcc';
 rename "$program.$$", $program or die "$program: $!";
 
 chomp(my @jobs = qx{$program 7 200 0.15});

@@ -97,6 +97,8 @@ typedef struct {
 } ngx_http_helix_param_t;
 
 
+typedef struct ngx_http_helix_simulation_s  ngx_http_helix_simulation_t;
+
 typedef struct {
     ngx_uint_t                     enabled;       /* helix_pass or _status */
     helix_settings_t               settings;
@@ -126,6 +128,7 @@ typedef struct {
     ngx_uint_t                     ncpus;
 
     ngx_helix_exec_t              *exec;          /* of this worker */
+    ngx_http_helix_simulation_t   *simulation;    /* NULL: none yet */
     time_t                         log_second;    /* of the last rejection */
     ngx_uint_t                     log_count;     /* suppressed since */
 } ngx_http_helix_main_conf_t;
@@ -294,6 +297,12 @@ ngx_int_t ngx_http_helix_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_explain_handler(ngx_http_request_t *r);
 
+/* POST api/simulate; and what it has left when the worker goes down, after its
+   executor. */
+ngx_int_t ngx_http_helix_simulate(ngx_http_request_t *r, ngx_str_t *rest,
+    ngx_str_t *body);
+void ngx_http_helix_simulate_close(ngx_http_helix_main_conf_t *hmcf);
+
 /*
  * May this request change something?  NGX_OK; or NGX_DECLINED when it has been
  * answered, with *rc for the caller to return.  Before the body is read.
@@ -358,6 +367,15 @@ void ngx_http_helix_write_explain(helix_json_writer_t *json,
  */
 ngx_int_t ngx_http_helix_read_job(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
+
+/* What the kind gives to the job. */
+void ngx_http_helix_set_kind(ngx_http_helix_ctx_t *ctx,
+    ngx_http_helix_kind_t *kind);
+
+/* The text is not what it should be where the reader has stopped; always
+   NGX_DECLINED, NGX_ERROR without memory. */
+ngx_int_t ngx_http_helix_json_error(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx, helix_json_t *json);
 
 /*
  * The body: in one piece ("other": of a type that some kind accepts, which

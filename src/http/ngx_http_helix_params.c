@@ -236,7 +236,7 @@ ngx_http_helix_read_params(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     if (params) {
         for (n = 0; params[n].name; n++) { /* void */ }
 
-        ctx->values = ngx_pcalloc(r->pool, (n + 1) * sizeof(helix_value_t));
+        ctx->values = ngx_pcalloc(ctx->pool, (n + 1) * sizeof(helix_value_t));
         if (ctx->values == NULL) {
             return NGX_ERROR;
         }

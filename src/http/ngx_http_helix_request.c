@@ -17,8 +17,6 @@ static ngx_int_t ngx_http_helix_read_body(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_read_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_str_t *text);
-static ngx_int_t ngx_http_helix_json_error(ngx_http_request_t *r,
-    ngx_http_helix_ctx_t *ctx, helix_json_t *json);
 static ngx_int_t ngx_http_helix_read_pairs(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_str_t *text, ngx_uint_t query);
 static ngx_uint_t ngx_http_helix_conf_arg(ngx_http_request_t *r,
@@ -228,6 +226,15 @@ ngx_http_helix_read_kind(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
                                       "there is no such kind of job");
     }
 
+    ngx_http_helix_set_kind(ctx, kind);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_helix_set_kind(ngx_http_helix_ctx_t *ctx, ngx_http_helix_kind_t *kind)
+{
     ctx->kind = kind;
 
     if (!(ctx->set & (1 << NGX_HTTP_HELIX_COST))) {
@@ -245,8 +252,6 @@ ngx_http_helix_read_kind(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     if (kind->budget && (ctx->budget == 0 || ctx->budget > kind->budget)) {
         ctx->budget = kind->budget;
     }
-
-    return NGX_OK;
 }
 
 
@@ -352,7 +357,7 @@ ngx_http_helix_read_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_helix_json_error(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     helix_json_t *json)
 {

@@ -68,6 +68,9 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
 
     { ngx_string("/api/explain"), 0, NULL, NULL, NGX_HTTP_POST, "POST" },
 
+    { ngx_string("/api/simulate"), 0, NULL, ngx_http_helix_simulate,
+      NGX_HTTP_POST, "POST" },
+
     { ngx_null_string, 0, NULL, NULL, 0, NULL }
 };
 

@@ -17,7 +17,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     6
+#define NGX_HELIX_LAYOUT     7
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -72,6 +72,9 @@ struct ngx_helix_zone_s {
     uint64_t                  threshold;     /* of spawn, adapted */
     uint64_t                  adapted_from;  /* the configured one */
     helix_hist_t              window;        /* see ngx_helix_zone_window() */
+
+    ngx_helix_process_t       simulator;     /* 0: no simulation runs */
+    uint64_t                  simulations;   /* ever */
 
     uint64_t                  nkinds;
     char                      kinds[NGX_HELIX_KINDS][NGX_HELIX_KIND_NAME];

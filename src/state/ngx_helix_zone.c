@@ -305,6 +305,35 @@ ngx_helix_slot_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot,
 }
 
 
+uint64_t
+ngx_helix_simulation_begin(ngx_helix_zone_t *zone)
+{
+    ngx_helix_process_t  owner;
+
+    owner = ngx_helix_get(&zone->simulator);
+
+    if (owner && ngx_helix_process_alive(owner)) {
+        return 0;
+    }
+
+    if (!__atomic_compare_exchange_n(&zone->simulator, &owner,
+                                     ngx_helix_process_self(), 0,
+                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    {
+        return 0;
+    }
+
+    return __atomic_add_fetch(&zone->simulations, 1, __ATOMIC_RELAXED);
+}
+
+
+void
+ngx_helix_simulation_end(ngx_helix_zone_t *zone)
+{
+    ngx_helix_set(&zone->simulator, 0);
+}
+
+
 ngx_uint_t
 ngx_helix_zone_slots(ngx_helix_zone_t *zone, ngx_helix_slot_info_t *info)
 {

@@ -157,6 +157,11 @@ ngx_uint_t ngx_helix_zone_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
 
 uint64_t ngx_helix_zone_crashes(ngx_helix_zone_t *zone);
 
+/* One process at a time sends simulated jobs: the number of the simulation,
+   from 1, or 0 when another one has not ended; the dead do not count. */
+uint64_t ngx_helix_simulation_begin(ngx_helix_zone_t *zone);
+void ngx_helix_simulation_end(ngx_helix_zone_t *zone);
+
 
 /* Accounting: plain stores of the slot's owner. */
 

@@ -9,18 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "seed_workload.h"
+#include "helix_workload.h"
 
 
 int
 main(int argc, char **argv)
 {
-    long             n;
-    uint32_t         i;
-    seed_job_t       job;
-    seed_workload_t  workload;
+    long                  n;
+    uint32_t              i;
+    helix_workload_t      workload;
+    helix_workload_job_t  job;
 
-    static const char *const  kinds[SEED_KINDS] = {
+    static const char *const  kinds[HELIX_WORKLOAD_KINDS] = {
         "HashMix", "PrimeCount", "MonteCarloRisk"
     };
 
@@ -29,11 +29,11 @@ main(int argc, char **argv)
         return 2;
     }
 
-    seed_workload_init(&workload, strtoull(argv[1], NULL, 10),
-                       strtod(argv[3], NULL));
+    helix_workload_init(&workload, strtoull(argv[1], NULL, 10),
+                        strtod(argv[3], NULL));
 
     for (n = strtol(argv[2], NULL, 10); n > 0; n--) {
-        seed_workload_next(&workload, &job);
+        helix_workload_next(&workload, &job);
 
         printf("{\"id\":%" PRIu64 ",\"kind\":\"%s\",\"inputs\":[",
                job.id, kinds[job.kind]);
