@@ -165,6 +165,7 @@ is($s->{received}, 0, 'a status request is no job');
 
 is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
+                   since
                    generation pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code
                    batches_by_flush strategies kinds

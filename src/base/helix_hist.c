@@ -193,6 +193,50 @@ helix_hist_merge(helix_hist_t *dst, const helix_hist_t *src)
 }
 
 
+void
+helix_hist_subtract(helix_hist_t *dst, const helix_hist_t *src)
+{
+    uint32_t  i, end;
+    uint64_t  n, octaves;
+
+    octaves = __atomic_load_n(&src->octaves, __ATOMIC_RELAXED);
+
+    dst->sum -= __atomic_load_n(&src->sum, __ATOMIC_RELAXED);
+    dst->octaves |= octaves;
+
+    for ( /* void */ ; octaves; octaves &= octaves - 1) {
+
+        for (i = helix_hist_octave(octaves, &end); i < end; i++) {
+            n = __atomic_load_n(&src->buckets[i], __ATOMIC_RELAXED);
+            dst->buckets[i] -= n;
+            dst->count -= n;
+        }
+    }
+}
+
+
+void
+helix_hist_store(helix_hist_t *dst, const helix_hist_t *src)
+{
+    uint32_t  i, end;
+    uint64_t  octaves;
+
+    octaves = dst->octaves | src->octaves;
+
+    __atomic_store_n(&dst->octaves, octaves, __ATOMIC_RELAXED);
+    __atomic_store_n(&dst->sum, src->sum, __ATOMIC_RELAXED);
+    __atomic_store_n(&dst->count, src->count, __ATOMIC_RELAXED);
+
+    for ( /* void */ ; octaves; octaves &= octaves - 1) {
+
+        for (i = helix_hist_octave(octaves, &end); i < end; i++) {
+            __atomic_store_n(&dst->buckets[i], src->buckets[i],
+                             __ATOMIC_RELAXED);
+        }
+    }
+}
+
+
 /* How many there are up to the bucket in which the rank is reached, which is
    *index; the last one if it is not. */
 

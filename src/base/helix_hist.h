@@ -51,6 +51,12 @@ void helix_hist_clear(helix_hist_t *hist);
 /* dst += src; dst is private to the caller, src may be written meanwhile. */
 void helix_hist_merge(helix_hist_t *dst, const helix_hist_t *src);
 
+/* dst -= src, modulo 2^64; likewise. */
+void helix_hist_subtract(helix_hist_t *dst, const helix_hist_t *src);
+
+/* dst = src; src is private to the caller, who is the only writer of dst. */
+void helix_hist_store(helix_hist_t *dst, const helix_hist_t *src);
+
 /*
  * The q-quantile, 0 < q <= 1, by nearest rank: the geometric middle of the
  * bucket that holds the ceil(q n)-th smallest value, in ns.  0 when empty.

@@ -3,6 +3,8 @@
 
 #include <ngx_channel.h>
 
+#include "ngx_helix_history.h"
+
 
 #define NGX_HELIX_STALE  1000000    /* ns in the event loop */
 
@@ -189,6 +191,10 @@ ngx_helix_exec_tick(ngx_event_t *ev)
 
     elected = exec->slot
               && ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
+
+    if (elected) {
+        ngx_helix_history_tick(exec->zone, ngx_helix_now(), exec->pressure);
+    }
 
     if (++exec->ticks % NGX_HELIX_ADAPT == 0 && elected && !ngx_exiting) {
         ngx_helix_exec_adapt(exec);

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "ngx_helix_base.h"
+
 
 #define NGX_HELIX_STEP   (HELIX_ROUTER_TICK / 1000000)     /* ms */
 #define NGX_HELIX_NSEC   1e-9
@@ -381,8 +383,6 @@ ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
     n = ngx_helix_zone_reports(exec->zone, reports, alive);
 
     for (i = 0; i < n; i++) {
-        sum.spent += ngx_helix_predict_get(&reports[i]->spent);
-        sum.wasted += ngx_helix_predict_get(&reports[i]->wasted);
         sum.known += ngx_helix_predict_get(&reports[i]->known);
         sum.within += ngx_helix_predict_get(&reports[i]->within);
         sum.predicted += ngx_helix_predict_get(&reports[i]->predicted);
@@ -401,8 +401,12 @@ ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
     insight->drift = exp(router->drift);
     insight->within = (double) sum.within / ngx_max(sum.known, 1);
     insight->accuracy = (double) sum.actual / ngx_max(sum.predicted, 1);
-    insight->spent = (double) sum.spent * NGX_HELIX_NSEC;
-    insight->wasted = (double) sum.wasted * NGX_HELIX_NSEC;
+    insight->spent = (double) ngx_helix_zone_extra(exec->zone,
+                                                   NGX_HELIX_SPENT)
+                     * NGX_HELIX_NSEC;
+    insight->wasted = (double) ngx_helix_zone_extra(exec->zone,
+                                                    NGX_HELIX_WASTED)
+                      * NGX_HELIX_NSEC;
 }
 
 

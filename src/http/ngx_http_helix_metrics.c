@@ -80,11 +80,11 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
 
     { NULL, "uptime_secs", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(uptime),
-      "Seconds since the counters of the zone started from zero." },
+      "Seconds since the zone was created." },
 
     { NULL, "epoch", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(epoch),
-      "Unix time in milliseconds at which the counters started from zero." },
+      "Unix time in milliseconds at which the zone was created." },
 
     { NULL, "generation", "helix_config_generation", NULL, 0, 0,
       ngx_http_helix_snapshot(generation),

@@ -62,12 +62,14 @@ extern const ngx_http_helix_quantile_t  ngx_http_helix_quantiles[];
 typedef struct {
     ngx_http_helix_main_conf_t  *hmcf;
     ngx_helix_zone_t            *zone;
+    uint64_t                     version;            /* of the counts */
     ngx_helix_counts_t           counts;
     ngx_http_helix_books_t       total;
 
     /* the columns of the table of scalars */
     uint64_t                     uptime;             /* seconds */
     uint64_t                     epoch;              /* Unix ms */
+    uint64_t                     since;              /* likewise */
     uint64_t                     generation;
     uint64_t                     crashes;
     uint64_t                     nworkers;
@@ -120,6 +122,13 @@ ngx_http_helix_snapshot_t *ngx_http_helix_snapshot(ngx_http_request_t *r);
 void ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     ngx_http_helix_main_conf_t *hmcf);
 
+/* Into s->hist, of the same time as the counts; valid until the next call. */
+helix_hist_t *ngx_http_helix_snapshot_hist(ngx_http_helix_snapshot_t *s,
+    ngx_helix_hist_kind_t which, ngx_uint_t index);
+
+/* "2026-11-21T19:23:39.123Z" */
+void ngx_http_helix_write_time(helix_json_writer_t *json, uint64_t ms);
+
 /* ok, busy, shedding or draining. */
 const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
 
@@ -134,6 +143,12 @@ ngx_int_t ngx_http_helix_send_text(ngx_http_request_t *r,
     ngx_http_helix_snapshot_t *s);
 ngx_int_t ngx_http_helix_send_prometheus(ngx_http_request_t *r,
     ngx_http_helix_snapshot_t *s);
+
+
+/* Rows of the table of paths: ngx_http_helix_history.c. */
+ngx_int_t ngx_http_helix_read_history(ngx_http_request_t *r, ngx_str_t *rest);
+ngx_int_t ngx_http_helix_write_reset(ngx_http_request_t *r, ngx_str_t *rest,
+    ngx_str_t *body);
 
 
 void ngx_http_helix_books_total(ngx_helix_counts_t *counts,

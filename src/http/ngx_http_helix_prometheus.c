@@ -97,7 +97,7 @@ ngx_http_helix_send_prometheus(ngx_http_request_t *r,
     e.pos = ngx_slprintf(e.pos, e.last,
                          "helix_zone_start_timestamp_seconds{zone=\"%V\"} "
                          "%uL.%03uL\n",
-                         &e.zone, s->epoch / 1000, s->epoch % 1000);
+                         &e.zone, s->since / 1000, s->since % 1000);
 
     ngx_http_helix_family(&e, "helix_workers", "gauge",
                           "Worker processes attached to the zone.");
@@ -355,8 +355,7 @@ ngx_http_helix_expose_hists(ngx_http_helix_exposition_t *e)
                     ? ngx_helix_zone_kind_name(e->s->zone, i)
                     : helix_strategy_names[i];
 
-            helix_hist_clear(&e->s->hist);
-            ngx_helix_zone_hist(e->s->zone, family->which, i, &e->s->hist);
+            (void) ngx_http_helix_snapshot_hist(e->s, family->which, i);
 
             ngx_http_helix_expose_hist(e, family, value);
         }

@@ -87,6 +87,8 @@ ngx_http_helix_stats_router(helix_json_writer_t *json,
     helix_json_key(json, "zone");
     helix_json_string(json, (char *) s->hmcf->zone_name.data,
                       s->hmcf->zone_name.len);
+    helix_json_key(json, "since");
+    ngx_http_helix_write_time(json, s->since);
     helix_json_key(json, "policy");
     helix_json_cstring(json, ngx_http_helix_policy_name(s->hmcf));
     helix_json_key(json, "status");
@@ -266,8 +268,7 @@ ngx_http_helix_stats_hist(helix_json_writer_t *json,
     uint64_t                          ns;
     const ngx_http_helix_quantile_t  *q;
 
-    helix_hist_clear(&s->hist);
-    ngx_helix_zone_hist(s->zone, which, index, &s->hist);
+    (void) ngx_http_helix_snapshot_hist(s, which, index);
 
     helix_json_key(json, name);
     helix_json_object(json);

@@ -2,6 +2,8 @@
 #include "ngx_http_helix_metrics.h"
 #include "ngx_http_helix_stream.h"
 
+#include "ngx_helix_base.h"
+
 
 /*
  * What there is under the location, by path.  What a path answers to GET, and
@@ -65,6 +67,12 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
 
     { ngx_string("/api/decisions"), 0, ngx_http_helix_read_decisions, NULL,
       NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/api/history"), 0, ngx_http_helix_read_history, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
+    { ngx_string("/api/reset"), 0, NULL, ngx_http_helix_write_reset,
+      NGX_HTTP_POST, "POST" },
 
     { ngx_string("/api/explain"), 0, NULL, NULL, NGX_HTTP_POST, "POST" },
 
@@ -319,7 +327,7 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     ngx_memzero(&s->hist, sizeof(helix_hist_t));
     s->zone = ngx_helix_exec_zone(hmcf->exec);
 
-    ngx_helix_zone_totals(s->zone, &s->counts);
+    s->version = ngx_helix_zone_totals(s->zone, &s->counts);
     ngx_http_helix_books_total(&s->counts, &s->total);
 
     tp = ngx_timeofday();
@@ -328,7 +336,8 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     s->epoch = ngx_helix_zone_epoch(s->zone);
     s->uptime = (now > s->epoch) ? (now - s->epoch) / 1000 : 0;
     s->generation = ngx_helix_zone_generation(s->zone);
-    s->crashes = ngx_helix_zone_crashes(s->zone);
+    s->since = ngx_helix_zone_since(s->zone);
+    s->crashes = ngx_helix_zone_extra(s->zone, NGX_HELIX_CRASHES);
     s->nworkers = ngx_helix_zone_slots(s->zone, s->workers);
     s->zone_size = ngx_helix_zone_size();
 
@@ -350,6 +359,16 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
 
     s->pressure = helix_pressure_score(&s->averages, now,
                                        (double) s->busy / s->concurrency);
+}
+
+
+helix_hist_t *
+ngx_http_helix_snapshot_hist(ngx_http_helix_snapshot_t *s,
+    ngx_helix_hist_kind_t which, ngx_uint_t index)
+{
+    ngx_helix_zone_hist_of(s->zone, s->version, which, index, &s->hist);
+
+    return &s->hist;
 }
 
 

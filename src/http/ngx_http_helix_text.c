@@ -120,8 +120,7 @@ ngx_http_helix_text_lanes(u_char *p, u_char *last,
             ? ngx_slprintf(p, last, "        -")
             : ngx_slprintf(p, last, " %8uL", ngx_helix_waiting(s->zone, lane));
 
-        helix_hist_clear(&s->hist);
-        ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_TOTAL, lane, &s->hist);
+        (void) ngx_http_helix_snapshot_hist(s, NGX_HELIX_HIST_TOTAL, lane);
 
         p = ngx_http_helix_text_ms(p, last, &s->hist, 0.50);
         p = ngx_http_helix_text_ms(p, last, &s->hist, 0.95);
@@ -198,8 +197,7 @@ ngx_http_helix_text_kinds(u_char *p, u_char *last,
                          books.received, books.dropped, books.invalid,
                          books.ended[NGX_HELIX_COMPLETED]);
 
-        helix_hist_clear(&s->hist);
-        ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_EXEC, kind, &s->hist);
+        (void) ngx_http_helix_snapshot_hist(s, NGX_HELIX_HIST_EXEC, kind);
 
         p = ngx_http_helix_text_ms(p, last, &s->hist, 0.50);
         p = ngx_http_helix_text_ms(p, last, &s->hist, 0.99);

@@ -175,40 +175,50 @@ ngx_helix_counts_fold(ngx_helix_slot_t *slot)
 
 
 void
-ngx_helix_zone_totals(ngx_helix_zone_t *zone, ngx_helix_counts_t *sum)
+ngx_helix_zone_raw_totals(ngx_helix_zone_t *zone, ngx_helix_counts_t *sum)
 {
-    ngx_uint_t         i, k;
-    ngx_helix_slot_t  *slot;
+    ngx_uint_t  i, nkinds;
 
     ngx_memzero(sum, sizeof(ngx_helix_counts_t));
 
+    nkinds = ngx_helix_zone_kinds(zone);
+
     for (i = 0; i < NGX_HELIX_SLOTS; i++) {
-        slot = &zone->slots[i];
-
-        if (!ngx_helix_get(&slot->used)) {
-            continue;
+        if (ngx_helix_get(&zone->slots[i].used)) {
+            ngx_helix_counts_add(sum, &zone->slots[i], nkinds);
         }
+    }
+}
 
-        for (k = 0; k < ngx_helix_zone_kinds(zone); k++) {
-            ngx_helix_counts_sum(&sum->kinds[k], &slot->counts.kinds[k]);
-        }
 
-        ngx_helix_counts_sum(&sum->kinds[NGX_HELIX_NO_KIND],
-                             &slot->counts.kinds[NGX_HELIX_NO_KIND]);
+void
+ngx_helix_counts_add(ngx_helix_counts_t *sum, ngx_helix_slot_t *slot,
+    ngx_uint_t nkinds)
+{
+    ngx_uint_t           i;
+    ngx_helix_counts_t  *counts;
 
-        sum->dry_run += ngx_helix_get(&slot->counts.dry_run);
+    counts = &slot->counts;
 
-        for (k = 0; k < HELIX_FLUSHES; k++) {
-            sum->flushes[k] += ngx_helix_get(&slot->counts.flushes[k]);
-        }
+    for (i = 0; i < nkinds; i++) {
+        ngx_helix_counts_sum(&sum->kinds[i], &counts->kinds[i]);
+    }
 
-        for (k = 0; k < HELIX_REASONS; k++) {
-            sum->dropped[k] += ngx_helix_get(&slot->counts.dropped[k]);
-        }
+    ngx_helix_counts_sum(&sum->kinds[NGX_HELIX_NO_KIND],
+                         &counts->kinds[NGX_HELIX_NO_KIND]);
 
-        for (k = 0; k < NGX_HELIX_INVALIDS; k++) {
-            sum->invalid[k] += ngx_helix_get(&slot->counts.invalid[k]);
-        }
+    sum->dry_run += ngx_helix_get(&counts->dry_run);
+
+    for (i = 0; i < HELIX_FLUSHES; i++) {
+        sum->flushes[i] += ngx_helix_get(&counts->flushes[i]);
+    }
+
+    for (i = 0; i < HELIX_REASONS; i++) {
+        sum->dropped[i] += ngx_helix_get(&counts->dropped[i]);
+    }
+
+    for (i = 0; i < NGX_HELIX_INVALIDS; i++) {
+        sum->invalid[i] += ngx_helix_get(&counts->invalid[i]);
     }
 }
 
@@ -265,7 +275,7 @@ ngx_helix_zone_reports(ngx_helix_zone_t *zone, const helix_report_t **reports,
 
 
 void
-ngx_helix_zone_hist(ngx_helix_zone_t *zone, ngx_helix_hist_kind_t which,
+ngx_helix_zone_raw_hist(ngx_helix_zone_t *zone, ngx_helix_hist_kind_t which,
     ngx_uint_t index, helix_hist_t *sum)
 {
     ngx_uint_t         i;

@@ -12,12 +12,14 @@
 
 
 #include "ngx_helix_zone.h"
+#include "ngx_helix_base.h"
+#include "ngx_helix_history.h"
 #include "ngx_helix_process.h"
 #include "ngx_helix_ring.h"
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     7
+#define NGX_HELIX_LAYOUT     8
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -83,6 +85,14 @@ struct ngx_helix_zone_s {
     uint8_t                   tokens[NGX_HELIX_TOKENS] ngx_helix_aligned;
 
     ngx_helix_slot_t          slots[NGX_HELIX_SLOTS] ngx_helix_aligned;
+
+    /* see ngx_helix_base.h; the version's low bit says which is valid */
+    uint64_t                  base_version ngx_helix_aligned;
+    uint64_t                  base_begun;    /* version that is prepared */
+    ngx_helix_process_t       base_writer;
+    ngx_helix_base_t          base[2];
+
+    ngx_helix_history_t       history;
 };
 
 
@@ -91,6 +101,16 @@ uint8_t ngx_helix_slot_number(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 
 /* Frees the tokens that a dead process held. */
 void ngx_helix_tokens_free(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
+
+/* Adds the counters of one slot, ends before admissions. */
+void ngx_helix_counts_add(ngx_helix_counts_t *sum, ngx_helix_slot_t *slot,
+    ngx_uint_t nkinds);
+
+/* Sums over the slots, without the base. */
+void ngx_helix_zone_raw_totals(ngx_helix_zone_t *zone,
+    ngx_helix_counts_t *sum);
+void ngx_helix_zone_raw_hist(ngx_helix_zone_t *zone,
+    ngx_helix_hist_kind_t which, ngx_uint_t index, helix_hist_t *sum);
 
 /* Adds what a dead process had in flight to "lost", and forgets what waited. */
 uint64_t ngx_helix_counts_fold(ngx_helix_slot_t *slot);

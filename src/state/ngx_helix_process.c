@@ -11,6 +11,9 @@
 #define NGX_HELIX_PID_BITS  22
 #define NGX_HELIX_PID_MASK  ((1ULL << NGX_HELIX_PID_BITS) - 1)
 
+#define NGX_HELIX_LOCK_TRIES  20
+#define NGX_HELIX_LOCK_PAUSE  250      /* us */
+
 
 typedef struct {
     u_char     state;
@@ -69,6 +72,42 @@ ngx_helix_process_alive(ngx_helix_process_t process)
     /* the other threads of a killed process may outlive its first one */
 
     return !((st.state == 'Z' || st.state == 'X') && st.threads <= 1);
+}
+
+
+ngx_int_t
+ngx_helix_process_lock(ngx_helix_process_t *word, ngx_uint_t wait)
+{
+    ngx_uint_t           i;
+    ngx_helix_process_t  owner, self;
+
+    self = ngx_helix_process_self();
+
+    for (i = 0; i < NGX_HELIX_LOCK_TRIES; i++) {
+        owner = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+        if ((owner == 0 || !ngx_helix_process_alive(owner))
+            && __atomic_compare_exchange_n(word, &owner, self, 0,
+                                           __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        {
+            return NGX_OK;
+        }
+
+        if (!wait) {
+            break;
+        }
+
+        (void) usleep(NGX_HELIX_LOCK_PAUSE);
+    }
+
+    return NGX_BUSY;
+}
+
+
+void
+ngx_helix_process_unlock(ngx_helix_process_t *word)
+{
+    __atomic_store_n(word, 0, __ATOMIC_RELEASE);
 }
 
 

@@ -24,6 +24,14 @@ ngx_pid_t ngx_helix_process_pid(ngx_helix_process_t process);
    threads have all ended. */
 ngx_uint_t ngx_helix_process_alive(ngx_helix_process_t process);
 
+/*
+ * A word in shared memory that one process at a time holds, for some 100 us of
+ * work; it is taken over from a dead one, whose work is half done.  NGX_OK; or
+ * NGX_BUSY, with "wait" after some ms of waiting.  Event loop, master.
+ */
+ngx_int_t ngx_helix_process_lock(ngx_helix_process_t *word, ngx_uint_t wait);
+void ngx_helix_process_unlock(ngx_helix_process_t *word);
+
 
 /* Processors that this process may use: its affinity and the cpu quota of its
    control groups (version 2), rounded up; at least 1.  Config time. */

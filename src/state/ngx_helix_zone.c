@@ -67,6 +67,8 @@ ngx_helix_zone_init(ngx_shm_zone_t *shm_zone, ngx_helix_zone_t *old)
     zone->layout = NGX_HELIX_LAYOUT;
     zone->size = sizeof(ngx_helix_zone_t);
     zone->epoch = (uint64_t) tp->sec * 1000 + tp->msec;
+    zone->base[0].since = zone->epoch;
+    zone->history.created = ngx_helix_now();
     zone->magic = NGX_HELIX_MAGIC;
 
     shpool->data = zone;
@@ -140,13 +142,6 @@ uint64_t
 ngx_helix_zone_generation(ngx_helix_zone_t *zone)
 {
     return ngx_helix_get(&zone->generation);
-}
-
-
-uint64_t
-ngx_helix_zone_crashes(ngx_helix_zone_t *zone)
-{
-    return ngx_helix_get(&zone->crashes);
 }
 
 
@@ -409,28 +404,19 @@ uint64_t
 ngx_helix_zone_window(ngx_helix_zone_t *zone, uint64_t min,
     helix_hist_t *window)
 {
-    uint64_t       n;
-    ngx_uint_t     i;
-    helix_hist_t  *seen;
+    helix_hist_t  now;
 
-    seen = &zone->window;
+    ngx_memzero(&now, sizeof(helix_hist_t));
+    ngx_helix_zone_raw_hist(zone, NGX_HELIX_HIST_TOTAL, HELIX_CPU_POOL, &now);
 
-    ngx_memzero(window, sizeof(helix_hist_t));
-    ngx_helix_zone_hist(zone, NGX_HELIX_HIST_TOTAL, HELIX_CPU_POOL, window);
+    *window = now;
+    helix_hist_subtract(window, &zone->window);
 
-    n = window->count - seen->count;
-
-    if (n < min) {
+    if (window->count < min) {
         return 0;
     }
 
-    for (i = 0; i < HELIX_HIST_BUCKETS; i++) {
-        window->buckets[i] -= seen->buckets[i];
-        seen->buckets[i] += window->buckets[i];
-    }
+    helix_hist_store(&zone->window, &now);
 
-    seen->count = window->count;
-    window->count = n;
-
-    return n;
+    return window->count;
 }

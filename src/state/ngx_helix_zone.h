@@ -155,8 +155,6 @@ void ngx_helix_slot_release(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
 ngx_uint_t ngx_helix_zone_reap(ngx_helix_zone_t *zone, ngx_helix_slot_t *self,
     ngx_log_t *log);
 
-uint64_t ngx_helix_zone_crashes(ngx_helix_zone_t *zone);
-
 /* One process at a time sends simulated jobs: the number of the simulation,
    from 1, or 0 when another one has not ended; the dead do not count. */
 uint64_t ngx_helix_simulation_begin(ngx_helix_zone_t *zone);
@@ -262,10 +260,12 @@ uint64_t ngx_helix_zone_window(ngx_helix_zone_t *zone, uint64_t min,
 
 
 /*
- * Totals over all slots, for readers.  Ends are read before admissions, so
- * that what is in flight, their difference, is never negative.
+ * Totals since ngx_helix_zone_since(), for readers.  Ends are read before
+ * admissions, so that what is in flight, their difference, is never negative.
+ * totals() tells the version of the base in them: see ngx_helix_base.h.
  */
-void ngx_helix_zone_totals(ngx_helix_zone_t *zone, ngx_helix_counts_t *sum);
+uint64_t ngx_helix_zone_totals(ngx_helix_zone_t *zone,
+    ngx_helix_counts_t *sum);
 void ngx_helix_zone_hist(ngx_helix_zone_t *zone, ngx_helix_hist_kind_t which,
     ngx_uint_t index, helix_hist_t *sum);
 void ngx_helix_zone_pressure(ngx_helix_zone_t *zone, uint64_t now,
