@@ -105,7 +105,7 @@ for my $run (1, 2) {
     my ($next) = $out =~ /^try next: (?s:.*?)\n\n((?: {4}.*\n)+)/m;
     my @next = map { s/^ +//r } split /\n/, $next // '';
 
-    is(scalar @next, 4, "run $run: four things to try next");
+    is(scalar @next, 5, "run $run: five things to try next");
 
     my @answers = map { scalar qx($_ -s 2>&1) } @next;
 
@@ -116,6 +116,10 @@ for my $run (1, 2) {
          "run $run: the third works");
     like($answers[3], qr/"level":0.99,"alpha"|"es":|"var/,
          "run $run: the fourth works");
+    like($answers[4], qr/^\{"started":200,"rate":40,"seconds":5,"seed":7\}$/m,
+         "run $run: the fifth works");
+    like(qx(curl -s $url/helix/api/decisions?n=1), qr/"id":\d*00\d/,
+         "run $run: and is under way");
 
     is(scalar workers(), 2, "run $run: two workers");
 
