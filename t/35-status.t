@@ -90,16 +90,23 @@ sub form {
 
     my $type = $r->header('Content-Type') // '';
 
-    return $type eq 'text/plain' && $r->body =~ /\Ahelix: / ? 'text'
+    return $type eq 'text/html; charset=utf-8' && $r->body =~ /\A<!doctype html>/
+               ? 'html'
+           : $type eq 'text/plain' && $r->body =~ /\Ahelix: / ? 'text'
            : $type eq 'application/json' && $r->json->{api} ? 'json'
            : $type eq 'application/json' && $r->json->{status} ? 'health'
            : "$type " . $r->body;
 }
 
 my $json = 'application/json';
+my $browser = 'text/html,application/xhtml+xml,*/*;q=0.8';
 
 for (['/helix', undef, 'text'], ['/helix', '*/*', 'text'],
-     ['/helix', 'text/html,application/xhtml+xml,*/*;q=0.8', 'text'],
+     ['/helix', $browser, 301], ['/helix/', $browser, 'html'],
+     ['/tree/', $browser, 'html'], ['/helix/', 'Text/HTML', 'html'],
+     ['/text', $browser, 'text'], ['/status', $browser, 'json'],
+     ['/helix/health', $browser, 'health'],
+     ['/helix/api/stats', $browser, 'json'],
      ['/helix', $json, 'json'], ['/helix', "text/plain;q=0.5, $json", 'json'],
      ['/helix', 'Application/JSON', 'json'], ['/helix?a=b', undef, 'text'],
      ['/helix/', undef, 'text'], ['/helix/', $json, 'json'],
@@ -166,6 +173,7 @@ is($s->{received}, 0, 'a status request is no job');
 is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    since
+                   verdict attention attention_see
                    generation pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code
                    batches_by_flush strategies kinds
@@ -345,14 +353,19 @@ $s = $t->stats;
 
 my @lines = split /\n/, $text;
 
-like($lines[0], qr/^helix:\x20\w+\x20{4}
-                   $s->{received}\x20jobs\x20received,
+is($lines[0], "helix: $s->{status}    $s->{verdict}", 'text: first line');
+is_deeply([grep { /^!/ } @lines], [map { "! $_" } @{$s->{attention}}],
+          'text: attention');
+
+@lines = grep { !/^!/ } @lines;
+
+like($lines[1], qr/^$s->{received}\x20jobs\x20received,
                    \x20$s->{dropped}\x20dropped,\x20$s->{invalid}\x20invalid,
                    \x20$s->{in_flight}\x20in\x20flight\x20{4}
-                   up\x200d00:0\d:\d\d$/x, 'text: first line');
-like($lines[1], qr/^pressure\x20\d\.\d\d\x20{4}pool\x200\/1\x20busy,
+                   up\x200d00:0\d:\d\d$/x, 'text: second line');
+like($lines[2], qr/^pressure\x20\d\.\d\d\x20{4}pool\x200\/1\x20busy,
                    \x20shedding\x20off\x20{4}inline\x20up\x20to\x208000,
-                   \x20spawn\x20below\x2060000$/x, 'text: second line');
+                   \x20spawn\x20below\x2060000$/x, 'text: third line');
 
 my $whole = $total{received} - $total{invalid};
 

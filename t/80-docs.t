@@ -298,6 +298,9 @@ same(['count', @quantiles], [names($books{'api/stats'}, 'member')],
 my @paths = slurp('src/http/ngx_http_helix_status.c')
             =~ m|\{\s*ngx_string\("(/[^"]*)"\)|g;
 
+push @paths, slurp('src/http/ngx_http_helix_asset.c')
+             =~ m|\{\s*ngx_string\("(/[^"]*)"\)|g;
+
 same(\@paths, [names($api{Status}, 'path', qr/[^`]+/)], 'paths of the status');
 
 
@@ -820,6 +823,7 @@ sub walk {
     my ($path, $node) = @_;
 
     if (ref $node eq 'ARRAY') {
+        $there{"$path\[]"} = 1 if !@$node;
         walk("$path\[]", $_) for @$node;
         return;
     }

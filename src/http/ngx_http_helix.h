@@ -309,6 +309,9 @@ void ngx_http_helix_simulate_close(ngx_http_helix_main_conf_t *hmcf);
  */
 ngx_int_t ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc);
 
+/* Does the location allow writes at all? */
+ngx_uint_t ngx_http_helix_writable(ngx_http_request_t *r);
+
 
 /* Reads and checks the job of a request whose body was read: all that can be
    wrong with it, and what it will cost.  Results as those of read_job(). */

@@ -4,7 +4,6 @@
 #include "ngx_http_helix.h"
 
 
-static ngx_uint_t ngx_http_helix_guard_enabled(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_helix_guard_host(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_helix_guard_name(ngx_http_server_name_t *name,
     ngx_str_t *host);
@@ -20,7 +19,7 @@ ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc)
     ngx_uint_t   status;
     const char  *code, *title, *detail;
 
-    if (!ngx_http_helix_guard_enabled(r)) {
+    if (!ngx_http_helix_writable(r)) {
         status = NGX_HTTP_FORBIDDEN;
         code = "WriteDisabled";
         title = "Nothing can be changed here";
@@ -60,8 +59,8 @@ ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc)
 }
 
 
-static ngx_uint_t
-ngx_http_helix_guard_enabled(ngx_http_request_t *r)
+ngx_uint_t
+ngx_http_helix_writable(ngx_http_request_t *r)
 {
     ngx_str_t                   value;
     ngx_http_helix_loc_conf_t  *hlcf;

@@ -57,6 +57,18 @@ typedef struct {
 extern const ngx_http_helix_quantile_t  ngx_http_helix_quantiles[];
 
 
+/* A sentence, and the part of the dashboard that it is about. */
+
+#define NGX_HTTP_HELIX_SENTENCE   240
+#define NGX_HTTP_HELIX_ATTENTION  16
+
+typedef struct {
+    const char   *see;
+    size_t        len;
+    char          text[NGX_HTTP_HELIX_SENTENCE];
+} ngx_http_helix_sentence_t;
+
+
 /* What every format shows, read once. */
 
 typedef struct {
@@ -88,6 +100,11 @@ typedef struct {
 
     ngx_helix_slot_info_t        workers[NGX_HELIX_SLOTS];
     helix_hist_t                 hist;               /* scratch */
+
+    /* ngx_http_helix_judge()'s */
+    ngx_http_helix_sentence_t    verdict;
+    ngx_http_helix_sentence_t    attention[NGX_HTTP_HELIX_ATTENTION];
+    ngx_uint_t                   nattention;
 } ngx_http_helix_snapshot_t;
 
 
@@ -135,6 +152,11 @@ const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
 /* The document of api/stats. */
 void ngx_http_helix_write_stats(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
+
+/* The same for people; and, into the snapshot, the numbers that matter and what
+   somebody should see to. */
+const char *ngx_http_helix_verdict_word(ngx_http_helix_snapshot_t *s);
+void ngx_http_helix_judge(ngx_http_helix_snapshot_t *s);
 
 /* The formats; each sends the response. */
 ngx_int_t ngx_http_helix_send_stats(ngx_http_request_t *r,

@@ -7,6 +7,8 @@
 
 static void ngx_http_helix_stats_router(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_sentences(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_stats_scalars(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_stats_books(helix_json_writer_t *json,
@@ -93,7 +95,39 @@ ngx_http_helix_stats_router(helix_json_writer_t *json,
     helix_json_cstring(json, ngx_http_helix_policy_name(s->hmcf));
     helix_json_key(json, "status");
     helix_json_cstring(json, ngx_http_helix_verdict(s));
+    ngx_http_helix_stats_sentences(json, s);
     ngx_http_helix_stats_scalars(json, s);
+}
+
+
+static void
+ngx_http_helix_stats_sentences(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    ngx_uint_t  i;
+
+    ngx_http_helix_judge(s);
+
+    helix_json_key(json, "verdict");
+    helix_json_string(json, s->verdict.text, s->verdict.len);
+
+    helix_json_key(json, "attention");
+    helix_json_array(json);
+
+    for (i = 0; i < s->nattention; i++) {
+        helix_json_string(json, s->attention[i].text, s->attention[i].len);
+    }
+
+    helix_json_array_end(json);
+
+    helix_json_key(json, "attention_see");
+    helix_json_array(json);
+
+    for (i = 0; i < s->nattention; i++) {
+        helix_json_cstring(json, s->attention[i].see);
+    }
+
+    helix_json_array_end(json);
 }
 
 

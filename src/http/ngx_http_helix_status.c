@@ -1,5 +1,5 @@
 
-#include "ngx_http_helix_metrics.h"
+#include "ngx_http_helix_page.h"
 #include "ngx_http_helix_stream.h"
 
 #include "ngx_helix_base.h"
@@ -32,6 +32,10 @@ static void ngx_http_helix_status_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_status_write(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_read_root(ngx_http_request_t *r,
     ngx_str_t *rest);
+static ngx_int_t ngx_http_helix_read_home(ngx_http_request_t *r,
+    ngx_str_t *rest);
+static ngx_uint_t ngx_http_helix_accepts(ngx_http_request_t *r,
+    const char *type);
 static ngx_int_t ngx_http_helix_read_text(ngx_http_request_t *r,
     ngx_str_t *rest);
 static ngx_int_t ngx_http_helix_read_stats(ngx_http_request_t *r,
@@ -53,7 +57,7 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
     { ngx_string(""), 0, ngx_http_helix_read_root, NULL,
       NGX_HTTP_HELIX_READ, "GET, HEAD" },
 
-    { ngx_string("/"), 0, ngx_http_helix_read_root, NULL,
+    { ngx_string("/"), 0, ngx_http_helix_read_home, NULL,
       NGX_HTTP_HELIX_READ, "GET, HEAD" },
 
     { ngx_string("/health"), 0, ngx_http_helix_read_health, NULL,
@@ -136,6 +140,12 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
     }
 
     if (path == NULL) {
+        rc = ngx_http_helix_send_asset(r, &rest);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
         return ngx_http_helix_send_error(r, NGX_HTTP_NOT_FOUND, "NotFound",
                                          "There is nothing at this path",
                                          "the status location has api/stats, "
@@ -156,7 +166,8 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
 }
 
 
-/* The row of the path after the name of the location; NULL: there is none. */
+/* The row of the path after the name of the location, and the rest of it; NULL
+   and all of it: there is none. */
 
 static const ngx_http_helix_path_t *
 ngx_http_helix_status_path(ngx_http_request_t *r, ngx_str_t *rest)
@@ -199,6 +210,8 @@ ngx_http_helix_status_path(ngx_http_request_t *r, ngx_str_t *rest)
             return row;
         }
     }
+
+    *rest = path;
 
     return NULL;
 }
@@ -247,16 +260,41 @@ ngx_http_helix_status_write(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_helix_read_root(ngx_http_request_t *r, ngx_str_t *rest)
 {
+    return ngx_http_helix_accepts(r, "text/html")
+           ? ngx_http_helix_send_slash(r)
+           : ngx_http_helix_read_home(r, rest);
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_home(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    ngx_http_helix_snapshot_t  *s;
+
+    if (ngx_http_helix_accepts(r, "text/html")) {
+        s = ngx_http_helix_snapshot(r);
+
+        return s ? ngx_http_helix_send_page(r, s)
+                 : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_helix_accepts(r, "application/json")
+           ? ngx_http_helix_read_stats(r, rest)
+           : ngx_http_helix_read_text(r, rest);
+}
+
+
+static ngx_uint_t
+ngx_http_helix_accepts(ngx_http_request_t *r, const char *type)
+{
     ngx_table_elt_t  *accept;
 
     accept = r->headers_in.accept;
 
-    return (accept
-            && ngx_strlcasestrn(accept->value.data,
-                                accept->value.data + accept->value.len,
-                                (u_char *) "application/json", 16 - 1))
-           ? ngx_http_helix_read_stats(r, rest)
-           : ngx_http_helix_read_text(r, rest);
+    return accept
+           && ngx_strlcasestrn(accept->value.data,
+                               accept->value.data + accept->value.len,
+                               (u_char *) type, ngx_strlen(type) - 1);
 }
 
 

@@ -28,7 +28,8 @@ static u_char *ngx_http_helix_text_share(u_char *p, u_char *last,
 ngx_int_t
 ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 {
-    u_char  *p, *last, *text;
+    u_char      *p, *last, *text;
+    ngx_uint_t   i;
 
     text = ngx_palloc(r->pool, NGX_HTTP_HELIX_TEXT_LEN);
     if (text == NULL) {
@@ -38,10 +39,20 @@ ngx_http_helix_send_text(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
     p = text;
     last = text + NGX_HTTP_HELIX_TEXT_LEN;
 
+    ngx_http_helix_judge(s);
+
+    p = ngx_slprintf(p, last, "helix: %s    %*s\n", ngx_http_helix_verdict(s),
+                     s->verdict.len, s->verdict.text);
+
+    for (i = 0; i < s->nattention; i++) {
+        p = ngx_slprintf(p, last, "! %*s\n", s->attention[i].len,
+                         s->attention[i].text);
+    }
+
     p = ngx_slprintf(p, last,
-                     "helix: %s    %uL jobs received, %uL dropped, "
+                     "%uL jobs received, %uL dropped, "
                      "%uL invalid, %uL in flight    up %uLd%02uL:%02uL:%02uL\n",
-                     ngx_http_helix_verdict(s), s->total.received,
+                     s->total.received,
                      s->total.dropped, s->total.invalid, s->total.in_flight,
                      s->uptime / 86400, s->uptime / 3600 % 24,
                      s->uptime / 60 % 60, s->uptime % 60);

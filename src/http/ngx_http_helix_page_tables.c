@@ -1,0 +1,346 @@
+
+/* The tables of the dashboard. */
+
+#include <math.h>
+
+#include "ngx_http_helix_page.h"
+
+
+static void ngx_http_helix_page_waiting(ngx_http_helix_page_t *page,
+    ngx_uint_t lane);
+static void ngx_http_helix_page_latencies(ngx_http_helix_page_t *page,
+    ngx_uint_t lane);
+static void ngx_http_helix_page_component(ngx_http_helix_page_t *page,
+    const char *name, const char *key, double value);
+static double ngx_http_helix_page_field(const helix_settings_t *settings,
+    const helix_setting_t *row);
+static void ngx_http_helix_page_plain(ngx_http_helix_page_t *page,
+    double value);
+static double ngx_http_helix_page_part(uint64_t part, uint64_t whole);
+static double ngx_http_helix_page_quantile(helix_hist_t *hist, double q);
+
+
+void
+ngx_http_helix_page_lanes(ngx_http_helix_page_t *page)
+{
+    uint64_t                    decided;
+    ngx_uint_t                  lane;
+    const char                 *name;
+    ngx_http_helix_books_t      books;
+    ngx_http_helix_snapshot_t  *s;
+
+    s = page->s;
+    decided = s->total.received - s->total.invalid;
+
+    for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
+        name = helix_strategy_names[lane];
+        ngx_http_helix_books_lane(&s->counts, lane, &books);
+
+        ngx_http_helix_page_print(page, "<tr data-p=\"strategies.%s\" "
+                                  "class=\"%s\"><th scope=\"row\">%s</th>",
+                                  name, name, name);
+
+        ngx_http_helix_page_cell(page, "rate", NAN, '1');
+        ngx_http_helix_page_cell(page, "share",
+                                 ngx_http_helix_page_part(books.admitted,
+                                                          decided), 'p');
+        ngx_http_helix_page_cell(page, "in_flight", books.in_flight, 'n');
+        ngx_http_helix_page_waiting(page, lane);
+        ngx_http_helix_page_latencies(page, lane);
+        ngx_http_helix_page_cell(page, "late", books.late, 'n');
+
+        ngx_http_helix_page_print(page, "<td class=\"js\"><svg class=\"spark\" "
+                                  "aria-hidden=\"true\"></svg></td></tr>\n");
+    }
+
+    ngx_http_helix_page_print(page, "<tr data-p=\"drop\" class=\"drop\">"
+                              "<th scope=\"row\">drop</th>");
+    ngx_http_helix_page_cell(page, "rate", NAN, '1');
+    ngx_http_helix_page_cell(page, "share",
+                             ngx_http_helix_page_part(s->total.dropped,
+                                                      decided), 'p');
+    ngx_http_helix_page_print(page, "<td colspan=\"6\">not run: 503, a reason,"
+                              " Retry-After</td><td class=\"js\">"
+                              "<svg class=\"spark\" aria-hidden=\"true\">"
+                              "</svg></td></tr>\n");
+}
+
+
+static void
+ngx_http_helix_page_waiting(ngx_http_helix_page_t *page, ngx_uint_t lane)
+{
+    uint64_t  waiting, limit;
+
+    if (lane == HELIX_INLINE) {
+        ngx_http_helix_page_print(page, "<td></td>");
+        return;
+    }
+
+    waiting = ngx_helix_waiting(page->s->zone, lane);
+    limit = page->s->hmcf->settings.queue;
+
+    ngx_http_helix_page_print(page, "<td>");
+    ngx_http_helix_page_value(page, "waiting", waiting, 'n');
+    ngx_http_helix_page_print(page, "<small>/");
+    ngx_http_helix_page_value(page, "waiting_limit", limit, 'n');
+    ngx_http_helix_page_print(page, "</small>");
+    ngx_http_helix_page_bar(page, "waiting/waiting_limit",
+                            ngx_http_helix_page_part(waiting, limit));
+    ngx_http_helix_page_print(page, "</td>");
+}
+
+
+static void
+ngx_http_helix_page_latencies(ngx_http_helix_page_t *page, ngx_uint_t lane)
+{
+    double         value;
+    ngx_uint_t     i;
+    helix_hist_t  *hist;
+
+    static const struct {
+        const char  *window;
+        const char  *all;
+        double       q;
+    } quantiles[] = {
+        { "latency_ms.window.p50", "latency_ms.p50", 0.50 },
+        { "latency_ms.window.p95", "latency_ms.p95", 0.95 },
+        { "latency_ms.window.p99", "latency_ms.p99", 0.99 }
+    };
+
+    hist = &page->s->hist;
+
+    ngx_memzero(hist, sizeof(helix_hist_t));
+    ngx_helix_zone_hist(page->s->zone, NGX_HELIX_HIST_TOTAL, lane, hist);
+
+    for (i = 0; i < 3; i++) {
+        value = ngx_http_helix_page_quantile(hist, quantiles[i].q);
+
+        ngx_http_helix_page_print(page, "<td>");
+        ngx_http_helix_page_value(page, quantiles[i].window, NAN, 'm');
+        ngx_http_helix_page_print(page, "<small>");
+        ngx_http_helix_page_value(page, quantiles[i].all, value, 'm');
+        ngx_http_helix_page_print(page, "</small></td>");
+    }
+}
+
+
+void
+ngx_http_helix_page_reasons(ngx_http_helix_page_t *page)
+{
+    ngx_uint_t                  i;
+    ngx_http_helix_snapshot_t  *s;
+
+    s = page->s;
+
+    for (i = 0; helix_reason_names[i]; i++) {
+
+        if (s->counts.dropped[i] == 0) {
+            continue;
+        }
+
+        ngx_http_helix_page_print(page, "<tr><th scope=\"row\">%s</th>",
+                                  helix_reason_names[i]);
+        ngx_http_helix_page_print(page, "<td>");
+        ngx_http_helix_page_number(page, s->counts.dropped[i], 'n');
+        ngx_http_helix_page_print(page, "</td><td>");
+        ngx_http_helix_page_number(page,
+                             ngx_http_helix_page_part(s->counts.dropped[i],
+                                                      s->total.dropped), 'p');
+        ngx_http_helix_page_print(page, "</td><td class=\"js\"></td></tr>\n");
+    }
+
+    if (s->total.dropped == 0) {
+        ngx_http_helix_page_print(page, "<tr><td colspan=\"4\">No job was "
+                                  "rejected.</td></tr>\n");
+    }
+}
+
+
+void
+ngx_http_helix_page_pressure(ngx_http_helix_page_t *page)
+{
+    ngx_http_helix_snapshot_t  *s;
+
+    s = page->s;
+
+    ngx_http_helix_page_component(page, "pressure", "pressure.value",
+                                  s->pressure);
+    ngx_http_helix_page_component(page, "pool occupancy",
+                                  "pressure.occupancy",
+                                  s->averages.occupancy);
+    ngx_http_helix_page_component(page, "rejected", "pressure.drops",
+                                  s->averages.drops);
+    ngx_http_helix_page_component(page, "latency to budget",
+                                  "pressure.latency", s->averages.latency);
+}
+
+
+static void
+ngx_http_helix_page_component(ngx_http_helix_page_t *page, const char *name,
+    const char *key, double value)
+{
+    ngx_http_helix_page_print(page, "<tr><th scope=\"row\">%s</th>", name);
+    ngx_http_helix_page_cell(page, key, value, '2');
+    ngx_http_helix_page_print(page, "<td>");
+    ngx_http_helix_page_bar(page, key, value);
+    ngx_http_helix_page_print(page, "</td></tr>\n");
+}
+
+
+void
+ngx_http_helix_page_kinds(ngx_http_helix_page_t *page)
+{
+    double                      service, share, samples;
+    ngx_uint_t                  kind;
+    const char                 *name;
+    helix_hist_t               *hist;
+    ngx_http_helix_books_t      books;
+    ngx_http_helix_snapshot_t  *s;
+
+    s = page->s;
+    hist = &s->hist;
+
+    for (kind = 0; kind < ngx_helix_zone_kinds(s->zone); kind++) {
+        name = ngx_helix_zone_kind_name(s->zone, kind);
+        ngx_http_helix_books_kind(&s->counts, kind, &books);
+
+        ngx_memzero(hist, sizeof(helix_hist_t));
+        ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_EXEC, kind, hist);
+
+        ngx_helix_exec_kind(s->hmcf->exec, kind, &service, &share, &samples);
+
+        ngx_http_helix_page_print(page, "<tr data-p=\"kinds.");
+        ngx_http_helix_page_string(page, name);
+        ngx_http_helix_page_print(page, "\"><th scope=\"row\">");
+        ngx_http_helix_page_string(page, name);
+        ngx_http_helix_page_print(page, "</th>");
+
+        ngx_http_helix_page_cell(page, "received", books.received, 'n');
+        ngx_http_helix_page_cell(page, "dropped", books.dropped, 'n');
+        ngx_http_helix_page_cell(page, "invalid", books.invalid, 'n');
+        ngx_http_helix_page_cell(page, "in_flight", books.in_flight, 'n');
+        ngx_http_helix_page_cell(page, "late", books.late, 'n');
+        ngx_http_helix_page_cell(page, "exec_ms.p50",
+                                 ngx_http_helix_page_quantile(hist, 0.50),
+                                 'm');
+        ngx_http_helix_page_cell(page, "exec_ms.p99",
+                                 ngx_http_helix_page_quantile(hist, 0.99),
+                                 'm');
+        ngx_http_helix_page_cell(page, "predicted_ms",
+                                 samples > 0 ? service * 1000 : NAN, 'm');
+        ngx_http_helix_page_cell(page, "samples", samples, 'n');
+
+        ngx_http_helix_page_print(page, "</tr>\n");
+    }
+}
+
+
+void
+ngx_http_helix_page_settings(ngx_http_helix_page_t *page)
+{
+    double                   value;
+    const helix_setting_t   *row;
+    const helix_settings_t  *settings;
+
+    settings = &page->s->hmcf->settings;
+
+    for (row = helix_settings_table; row->name; row++) {
+        value = ngx_http_helix_page_field(settings, row);
+
+        ngx_http_helix_page_print(page, "<tr id=\"set-%s\"><th scope=\"row\">%s"
+                                  "<small>%s%s%s</small></th><td>",
+                                  row->name, row->name, row->directive,
+                                  row->parameter ? " " : "",
+                                  row->parameter ? row->parameter : "");
+        ngx_http_helix_page_plain(page, value);
+        ngx_http_helix_page_print(page, "</td><td>%s",
+                                  row->above ? "above " : "");
+        ngx_http_helix_page_plain(page, row->min);
+        ngx_http_helix_page_print(page, " to ");
+        ngx_http_helix_page_plain(page, row->max);
+        ngx_http_helix_page_print(page, "</td><td>nginx</td><td>");
+        ngx_http_helix_page_plain(page, row->initial);
+        ngx_http_helix_page_print(page, "</td></tr>\n");
+    }
+}
+
+
+static double
+ngx_http_helix_page_field(const helix_settings_t *settings,
+    const helix_setting_t *row)
+{
+    double       ratio;
+    uint64_t     number;
+    const char  *field;
+
+    field = (const char *) settings + row->offset;
+
+    if (row->type == HELIX_SETTING_RATIO) {
+        ngx_memcpy(&ratio, field, sizeof(ratio));
+        return ratio;
+    }
+
+    ngx_memcpy(&number, field, sizeof(number));
+
+    return (double) number;
+}
+
+
+/* As in JSON. */
+
+static void
+ngx_http_helix_page_plain(ngx_http_helix_page_t *page, double value)
+{
+    char  text[32];
+
+    ngx_http_helix_page_text(page, text, helix_number_print(value, text));
+}
+
+
+void
+ngx_http_helix_page_workers(ngx_http_helix_page_t *page)
+{
+    ngx_uint_t              i;
+    ngx_helix_slot_info_t  *worker;
+
+    for (i = 0; i < page->s->nworkers; i++) {
+        worker = &page->s->workers[i];
+
+        ngx_http_helix_page_print(page, "<tr><th scope=\"row\">%ui</th>"
+                                  "<td>%P</td><td>%uL</td></tr>\n",
+                                  worker->index, worker->pid,
+                                  worker->in_flight);
+    }
+}
+
+
+void
+ngx_http_helix_page_attention(ngx_http_helix_page_t *page)
+{
+    ngx_uint_t                  i;
+    ngx_http_helix_sentence_t  *sentence;
+
+    for (i = 0; i < page->s->nattention; i++) {
+        sentence = &page->s->attention[i];
+
+        ngx_http_helix_page_print(page, "<li><a href=\"#%s\">", sentence->see);
+        ngx_http_helix_page_text(page, sentence->text, sentence->len);
+        ngx_http_helix_page_print(page, "</a></li>");
+    }
+}
+
+
+static double
+ngx_http_helix_page_part(uint64_t part, uint64_t whole)
+{
+    return whole ? (double) part / (double) whole : 0;
+}
+
+
+/* ms */
+
+static double
+ngx_http_helix_page_quantile(helix_hist_t *hist, double q)
+{
+    return hist->count ? helix_hist_quantile(hist, q) / 1000000 : NAN;
+}
