@@ -177,13 +177,16 @@ is_deeply([sort keys %$s],
                    generation pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code
                    batches_by_flush strategies kinds
-                   crashes dry_run zone_size workers predictive
+                   crashes dry_run zone_size zone_used workers predictive
+                   batched decision_secs loop_secs
+                   adaptive_spawn_threshold pressure_score kind_routing
+                   deadline_exceeded routed_by_strategy latency_by_strategy
                    approximated coalesced), @books],
           'keys');
 is_deeply([sort keys %{$s->{strategies}}], [sort @lanes], 'strategies');
 is_deeply([sort keys %{$s->{kinds}}], [sort @kinds], 'kinds');
 
-my @quantiles = sort qw(count avg p50 p95 p99);
+my @quantiles = sort qw(count avg min p50 p95 p99 max);
 
 for my $lane (@lanes) {
     my $of = $s->{strategies}{$lane};
@@ -192,8 +195,10 @@ for my $lane (@lanes) {
               [sort @books, qw(latency_ms queue_ms),
                     $lane eq 'inline' ? () : qw(waiting waiting_limit)],
               "keys of $lane");
-    is_deeply([sort keys %{$of->{$_}}], \@quantiles, "keys of $_ of $lane")
-        for qw(latency_ms queue_ms);
+    is_deeply([sort keys %{$of->{queue_ms}}], \@quantiles,
+              "keys of queue_ms of $lane");
+    is_deeply([sort keys %{$of->{latency_ms}}], [sort @quantiles, 'ema'],
+              "keys of latency_ms of $lane");
 }
 
 for my $kind (@kinds) {
@@ -230,7 +235,7 @@ cmp_ok(abs($s->{epoch} / 1000 - time), '<', 120, 'epoch is Unix time in ms');
 cmp_ok($s->{uptime_secs}, '<', 120, 'uptime');
 is_deeply([sort map { $_->{pid} } @{$s->{workers}}], [sort $t->workers],
           'workers');
-is_deeply([sort keys %{$s->{workers}[0]}], [sort qw(slot pid in_flight)],
+is_deeply([sort keys %{$s->{workers}[0]}], [sort qw(slot pid state in_flight)],
           'keys of a worker');
 
 

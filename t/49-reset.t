@@ -278,7 +278,8 @@ sub counters {
     return if ref $node || !defined $node || $node !~ /^[\d.e+-]+$/
               || $path =~ /^\.(?:api|module|nginx|uptime_secs|epoch|generation)$/
               || $node == 0
-              || $path =~ /^\.zone_size$|waiting_limit$/
+              || $path =~ /^\.zone_(?:size|used)$|waiting_limit$/
+              || $path =~ /^\.(?:adaptive_spawn_threshold|pressure_score)$/
               || $path =~ /\.(?:predicted_ms|share|samples)$/
               || ($path =~ /^\.predictive\./ && $path !~ /_secs$/)
               || $path =~ /\.(?:queued|lag|inline_limit)_secs$/

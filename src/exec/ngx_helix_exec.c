@@ -173,6 +173,10 @@ ngx_helix_exec_tick(ngx_event_t *ev)
     if (exec->slot) {
         __atomic_store_n(&ngx_helix_slot_report(exec->slot)->seen, now,
                          __ATOMIC_RELAXED);
+
+        if (ngx_exiting) {
+            ngx_helix_slot_draining(exec->slot);
+        }
     }
 
     ngx_helix_record_clock(exec);
@@ -311,6 +315,7 @@ ngx_helix_exec_inline(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     } while (!stopped && ended < until);
 
     ngx_helix_exec_stale(ended - started);
+    ngx_helix_count_loop(exec->slot, ended - started);
 
     times->queue = started - spec->received;
     times->exec = ended - started;

@@ -431,7 +431,7 @@ ngx_helix_job_account(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     ngx_helix_end_t end)
 {
     double      latency, busy;
-    uint64_t    budget;
+    uint64_t    budget, now;
     ngx_uint_t  late;
 
     late = (end == NGX_HELIX_COMPLETED && spec->budget
@@ -449,6 +449,11 @@ ngx_helix_job_account(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
     ngx_helix_count_times(exec->slot, spec->kind_index, spec->strategy,
                           times->queue, times->exec, times->total);
 
+    now = (spec->received + times->total) / 1000000;
+
+    ngx_helix_count_latency(exec->slot, spec->strategy, exec->settings->alpha,
+                            now, times->total);
+
     /* without a budget a job has all the time of its timeout */
 
     budget = spec->budget ? spec->budget : spec->timeout * 1000000ULL;
@@ -458,7 +463,5 @@ ngx_helix_job_account(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
            / exec->settings->concurrency;
 
     helix_pressure_record(ngx_helix_slot_pressure(exec->slot),
-                          exec->settings->alpha,
-                          (spec->received + times->total) / 1000000,
-                          busy, 0, latency);
+                          exec->settings->alpha, now, busy, 0, latency);
 }

@@ -91,7 +91,7 @@ ngx_helix_spawn_turn(ngx_event_t *ev)
 static ngx_uint_t
 ngx_helix_spawn_step(ngx_helix_job_t *job, uint64_t until)
 {
-    uint64_t             started, cut;
+    uint64_t             started, ran, cut;
     ngx_helix_control_t  control;
 
     started = ngx_helix_now();
@@ -107,8 +107,12 @@ ngx_helix_spawn_step(ngx_helix_job_t *job, uint64_t until)
 
     /* never 0: it tells a job that has run from one that has not */
 
-    job->times.exec += ngx_max(ngx_helix_now() - started, 1);
+    ran = ngx_max(ngx_helix_now() - started, 1);
+
+    job->times.exec += ran;
     job->cpu = job->times.exec;
+
+    ngx_helix_count_loop(job->exec->slot, ran);
 
     if (job->result == HELIX_AGAIN && cut != (uint64_t) -1
         && ngx_helix_now() >= cut)

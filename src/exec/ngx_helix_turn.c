@@ -168,6 +168,7 @@ ngx_helix_turn_unit(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit)
     unit->exec = unit->ended - unit->started;
 
     ngx_helix_exec_stale(unit->exec);
+    ngx_helix_count_loop(exec->slot, unit->exec);
 
     ngx_helix_unit_end(unit);
 }

@@ -451,7 +451,8 @@ ngx_helix_unit_end(ngx_helix_unit_t *unit)
 
     if (unit->lane == HELIX_BATCH) {
         ngx_helix_predict_batch(unit->jobs[0]->exec, unit);
-        ngx_helix_count_flush(unit->jobs[0]->exec->slot, unit->flush);
+        ngx_helix_count_flush(unit->jobs[0]->exec->slot, unit->flush,
+                              unit->n);
     }
 
     /* ending one job may detach others of the same unit: not sooner than in

@@ -354,6 +354,10 @@ void ngx_http_helix_attach(ngx_http_helix_ctx_t *ctx, ngx_helix_job_t *job);
 /* Notes the decision in the record of the job. */
 void ngx_http_helix_note(ngx_http_helix_ctx_t *ctx);
 
+/* A job has completed: it may be an example of how long one takes. */
+void ngx_http_helix_exemplar(ngx_http_request_t *r,
+    ngx_http_helix_ctx_t *ctx);
+
 /* How should it run?  With "explain" it is not going to. */
 void ngx_http_helix_decide(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain);
 

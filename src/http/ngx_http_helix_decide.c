@@ -4,6 +4,11 @@
 #include "ngx_http_helix.h"
 
 
+#define NGX_HTTP_HELIX_SAMPLE  64     /* one decision of so many is timed */
+
+
+static void ngx_http_helix_route(ngx_http_helix_ctx_t *ctx,
+    ngx_uint_t explain);
 static void ngx_http_helix_levels(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_main_conf_t *hmcf);
 static void ngx_http_helix_choose(ngx_http_helix_ctx_t *ctx,
@@ -14,6 +19,28 @@ static void ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
 
 void
 ngx_http_helix_decide(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain)
+{
+    uint64_t           started;
+
+    static ngx_uint_t  decisions;
+
+    if (explain || ++decisions % NGX_HTTP_HELIX_SAMPLE) {
+        ngx_http_helix_route(ctx, explain);
+        return;
+    }
+
+    started = ngx_helix_now();
+
+    ngx_http_helix_route(ctx, explain);
+
+    ngx_helix_count_decision(ngx_helix_exec_slot(ctx->hmcf->exec),
+                             (ngx_helix_now() - started)
+                             * NGX_HTTP_HELIX_SAMPLE);
+}
+
+
+static void
+ngx_http_helix_route(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain)
 {
     ngx_uint_t                   pinned;
     ngx_helix_zone_t            *zone;

@@ -142,9 +142,13 @@ ngx_http_helix_check(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 static ngx_int_t
 ngx_http_helix_answer(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 {
-    return (ctx->end == NGX_HELIX_COMPLETED)
-           ? ngx_http_helix_send_result(r, ctx, ctx->state)
-           : ngx_http_helix_send_end(r, ctx, ctx->end);
+    if (ctx->end != NGX_HELIX_COMPLETED) {
+        return ngx_http_helix_send_end(r, ctx, ctx->end);
+    }
+
+    ngx_http_helix_exemplar(r, ctx);
+
+    return ngx_http_helix_send_result(r, ctx, ctx->state);
 }
 
 

@@ -78,150 +78,173 @@ const ngx_http_helix_metric_t  ngx_http_helix_metrics[] = {
 
 const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
 
-    { NULL, "uptime_secs", NULL, NULL, 0, 0,
+    { NULL, "uptime_secs", NULL, NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(uptime),
       "Seconds since the zone was created." },
 
-    { NULL, "epoch", NULL, NULL, 0, 0,
+    { NULL, "epoch", NULL, NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(epoch),
       "Unix time in milliseconds at which the zone was created." },
 
-    { NULL, "generation", "helix_config_generation", NULL, 0, 0,
+    { NULL, "generation", "helix_config_generation", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(generation),
       "Configurations that have used the zone; a reload adds one." },
 
-    { NULL, "crashes", "helix_worker_crashes_total", NULL, 0, 1,
+    { NULL, "crashes", "helix_worker_crashes_total", NULL, NULL, 0, 1,
       ngx_http_helix_snapshot(crashes),
       "Worker processes that died without leaving the zone." },
 
-    { NULL, "dry_run", "helix_dry_run_total", NULL, 0, 1,
+    { NULL, "dry_run", "helix_dry_run_total", NULL, NULL, 0, 1,
       ngx_http_helix_snapshot(counts.dry_run),
       "Jobs run although the policy would have dropped them." },
 
-    { NULL, "zone_size", "helix_zone_size_bytes", NULL, 0, 0,
+    { NULL, "zone_size", "helix_zone_size_bytes", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(zone_size),
       "Address space of the zone; pages never used take no memory." },
 
-    { "pressure", "value", "helix_pressure_ratio", NULL, 1, 0,
+    { NULL, "zone_used", "helix_zone_used_bytes", NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(zone_used),
+      "Memory that pages of the zone take." },
+
+    { NULL, "batched", "helix_batch_jobs_total", NULL, NULL, 0, 1,
+      ngx_http_helix_snapshot(counts.batched),
+      "Jobs that were run in batches." },
+
+    { NULL, "decision_secs", "helix_decision_duration_seconds_total", NULL,
+      NULL, 1, 1,
+      ngx_http_helix_snapshot(deciding),
+      "Time spent on decisions, from one in 64 of them." },
+
+    { NULL, "loop_secs", "helix_loop_blocked_seconds_total", NULL, NULL, 1, 1,
+      ngx_http_helix_snapshot(loop),
+      "Time in which jobs were computed by event loops, of all workers." },
+
+    { "pressure", "value", "helix_pressure_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(pressure),
       "Pressure, from 0 to 1." },
 
     { "pressure", "occupancy", "helix_pressure_component_ratio",
-      "component=\"occupancy\"", 1, 0,
+      "component", "occupancy", 1, 0,
       ngx_http_helix_snapshot(averages.occupancy),
       "Averages that the pressure is made of, from 0 to 1." },
 
     { "pressure", "drops", "helix_pressure_component_ratio",
-      "component=\"drops\"", 1, 0,
+      "component", "drops", 1, 0,
       ngx_http_helix_snapshot(averages.drops), NULL },
 
     { "pressure", "latency", "helix_pressure_component_ratio",
-      "component=\"latency\"", 1, 0,
+      "component", "latency", 1, 0,
       ngx_http_helix_snapshot(averages.latency), NULL },
 
-    { "pool", "concurrency", "helix_pool_slots", NULL, 0, 0,
+    { "pool", "concurrency", "helix_pool_slots", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(concurrency),
       "Jobs and batches that may run at once on pool threads, host-wide." },
 
-    { "pool", "busy", "helix_pool_busy_slots", NULL, 0, 0,
+    { "pool", "busy", "helix_pool_busy_slots", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(busy),
       "Jobs and batches that run on pool threads now." },
 
-    { "pool", "busy_limit", "helix_pool_busy_limit_slots", NULL, 0, 0,
+    { "pool", "busy_limit", "helix_pool_busy_limit_slots", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(busy_limit),
       "Busy slots from which jobs are batched or dropped; 0: never." },
 
-    { "pool", "memory_bytes", "helix_memory_bytes", NULL, 0, 0,
+    { "pool", "memory_bytes", "helix_memory_bytes", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(memory),
       "Memory of admitted jobs, host-wide." },
 
-    { "pool", "memory_limit_bytes", "helix_memory_limit_bytes", NULL, 0, 0,
+    { "pool", "memory_limit_bytes", "helix_memory_limit_bytes",
+      NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(memory_limit),
       "Memory that admitted jobs may have, host-wide." },
 
     { "thresholds", "inline", "helix_threshold_cost",
-      "threshold=\"inline\"", 0, 0,
+      "threshold", "inline", 0, 0,
       ngx_http_helix_snapshot(inline_threshold),
       "Cost thresholds in force." },
 
     { "thresholds", "spawn", "helix_threshold_cost",
-      "threshold=\"spawn\"", 0, 0,
+      "threshold", "spawn", 0, 0,
       ngx_http_helix_snapshot(spawn_threshold), NULL },
 
     { "thresholds", "spawn_configured", "helix_threshold_cost",
-      "threshold=\"spawn_configured\"", 0, 0,
+      "threshold", "spawn_configured", 0, 0,
       ngx_http_helix_snapshot(spawn_configured), NULL },
 
-    { "predictive", "capacity", "helix_capacity_cores", NULL, 1, 0,
+    { "predictive", "capacity", "helix_capacity_cores", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.capacity),
       "Processors that pool threads get for jobs." },
 
-    { "predictive", "efficiency", "helix_cpu_efficiency_ratio", NULL, 1, 0,
+    { "predictive", "efficiency", "helix_cpu_efficiency_ratio",
+      NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.efficiency),
       "Processor time by wall time of computing pool threads." },
 
-    { "predictive", "demand", "helix_demand_ratio", NULL, 1, 0,
+    { "predictive", "demand", "helix_demand_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.demand),
       "Work offered to the pool in the last 100 ms, dropped jobs included,"
       " by capacity." },
 
-    { "predictive", "queued_secs", "helix_backlog_seconds", NULL, 1, 0,
+    { "predictive", "queued_secs", "helix_backlog_seconds", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.queued),
       "Predicted processor time of the jobs that wait or run." },
 
-    { "predictive", "margin", "helix_margin_deviations", NULL, 1, 0,
+    { "predictive", "margin", "helix_margin_deviations", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.margin),
       "Standard deviations kept between prediction and deadline." },
 
-    { "predictive", "waste", "helix_waste_ratio", NULL, 1, 0,
+    { "predictive", "waste", "helix_waste_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.waste),
       "Share of the processor time of the last 100 ms that went into jobs"
       " that were late, expired or cancelled." },
 
-    { "predictive", "loop_busy", "helix_loop_busy_ratio", NULL, 1, 0,
+    { "predictive", "loop_busy", "helix_loop_busy_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.loop),
       "Share of time in which the event loop of a worker was busy in turns"
       " with jobs." },
 
-    { "predictive", "lag_secs", "helix_lag_seconds", NULL, 1, 0,
+    { "predictive", "lag_secs", "helix_lag_seconds", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.lag),
       "Time from the end of a job on a thread to its answer, smoothed." },
 
-    { "predictive", "inline_limit_secs", "helix_inline_limit_seconds", NULL, 1,
-      0,
+    { "predictive", "inline_limit_secs", "helix_inline_limit_seconds",
+      NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.limit),
       "Longest predicted time of a job that runs inline." },
 
-    { "predictive", "drift", "helix_drift_ratio", NULL, 1, 0,
+    { "predictive", "drift", "helix_drift_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.drift),
       "Factor of all service times against what was learned." },
 
-    { "predictive", "calibration", "helix_calibration_ratio", NULL, 1, 0,
+    { "predictive", "calibration", "helix_calibration_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.within),
       "Share of jobs that took at most their predicted 90th percentile;"
       " 0.9 is right." },
 
-    { "predictive", "accuracy", "helix_accuracy_ratio", NULL, 1, 0,
+    { "predictive", "accuracy", "helix_accuracy_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(insight.accuracy),
       "Actual by predicted processor time of the jobs that ended." },
 
-    { "predictive", "cpu_secs", "helix_cpu_seconds_total", NULL, 1, 1,
+    { "predictive", "cpu_secs", "helix_cpu_seconds_total", NULL, NULL, 1, 1,
       ngx_http_helix_snapshot(insight.spent),
       "Processor time of ended jobs." },
 
-    { "predictive", "wasted_secs", "helix_cpu_wasted_seconds_total", NULL, 1, 1,
+    { "predictive", "wasted_secs", "helix_cpu_wasted_seconds_total",
+      NULL, NULL, 1, 1,
       ngx_http_helix_snapshot(insight.wasted),
       "Processor time of jobs that were late, expired or cancelled." },
 
-    { NULL, NULL, NULL, NULL, 0, 0, 0, NULL }
+    { NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL }
 };
 
 
-const ngx_http_helix_quantile_t  ngx_http_helix_quantiles[] = {
+const ngx_http_helix_quantile_t
+                     ngx_http_helix_quantiles[NGX_HTTP_HELIX_QUANTILES + 1] = {
     { "avg", 0 },
+    { "min", 1e-300 },
     { "p50", 0.50 },
     { "p95", 0.95 },
     { "p99", 0.99 },
+    { "max", 1 },
     { NULL, 0 }
 };
 
@@ -378,4 +401,40 @@ ngx_http_helix_quantile_value(const ngx_http_helix_quantile_t *q,
     }
 
     return (uint64_t) helix_hist_quantile(hist, q->q);
+}
+
+
+void
+ngx_http_helix_latency_read(ngx_http_helix_snapshot_t *s, ngx_uint_t lane)
+{
+    ngx_uint_t                 i;
+    ngx_http_helix_latency_t  *latency;
+
+    latency = &s->latencies[lane];
+
+    latency->count = s->hist.count;
+    latency->ema = s->hist.count
+                   ? (uint64_t) ngx_helix_zone_latency(s->zone, lane) : 0;
+
+    for (i = 0; i < NGX_HTTP_HELIX_QUANTILES; i++) {
+        latency->quantiles[i]
+            = ngx_http_helix_quantile_value(&ngx_http_helix_quantiles[i],
+                                            &s->hist);
+    }
+}
+
+
+uint64_t
+ngx_http_helix_latency(const ngx_http_helix_snapshot_t *s, ngx_uint_t lane,
+    const char *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_HELIX_QUANTILES; i++) {
+        if (ngx_strcmp(ngx_http_helix_quantiles[i].name, name) == 0) {
+            return s->latencies[lane].quantiles[i];
+        }
+    }
+
+    return s->latencies[lane].ema;
 }

@@ -54,7 +54,19 @@ typedef struct {
     double        q;                 /* 0: the mean */
 } ngx_http_helix_quantile_t;
 
-extern const ngx_http_helix_quantile_t  ngx_http_helix_quantiles[];
+#define NGX_HTTP_HELIX_QUANTILES  6
+
+extern const ngx_http_helix_quantile_t
+                       ngx_http_helix_quantiles[NGX_HTTP_HELIX_QUANTILES + 1];
+
+
+/* Of completed jobs, ns; 0 without any. */
+
+typedef struct {
+    uint64_t      count;
+    uint64_t      ema;
+    uint64_t      quantiles[NGX_HTTP_HELIX_QUANTILES];
+} ngx_http_helix_latency_t;
 
 
 /* A sentence, and the part of the dashboard that it is about. */
@@ -86,6 +98,7 @@ typedef struct {
     uint64_t                     crashes;
     uint64_t                     nworkers;
     uint64_t                     zone_size;          /* bytes */
+    uint64_t                     zone_used;
     uint64_t                     concurrency;
     uint64_t                     busy;               /* tokens taken */
     uint64_t                     busy_limit;         /* 0: off */
@@ -95,10 +108,13 @@ typedef struct {
     uint64_t                     memory;             /* bytes of jobs */
     uint64_t                     memory_limit;
     double                       pressure;
+    double                       deciding;           /* seconds */
+    double                       loop;
     helix_pressure_t             averages;
     ngx_helix_insight_t          insight;
 
     ngx_helix_slot_info_t        workers[NGX_HELIX_SLOTS];
+    ngx_http_helix_latency_t     latencies[NGX_HELIX_LANES];
     helix_hist_t                 hist;               /* scratch */
 
     /* ngx_http_helix_judge()'s */
@@ -114,7 +130,8 @@ typedef struct {
     const char   *group;             /* object in the JSON; NULL: top level */
     const char   *name;
     const char   *prometheus;        /* family; NULL: not exported */
-    const char   *label;             /* name="value" beside the zone */
+    const char   *label;             /* beside the zone, or NULL */
+    const char   *value;
     ngx_uint_t    ratio;             /* a double */
     ngx_uint_t    counter;
     size_t        offset;            /* in the snapshot */
@@ -149,7 +166,8 @@ void ngx_http_helix_write_time(helix_json_writer_t *json, uint64_t ms);
 /* ok, busy, shedding or draining. */
 const char *ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s);
 
-/* The document of api/stats. */
+/* The document of api/stats, and the size of a buffer that holds it. */
+size_t ngx_http_helix_stats_size(ngx_http_helix_snapshot_t *s);
 void ngx_http_helix_write_stats(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
 
@@ -172,6 +190,11 @@ ngx_int_t ngx_http_helix_read_history(ngx_http_request_t *r, ngx_str_t *rest);
 ngx_int_t ngx_http_helix_write_reset(ngx_http_request_t *r, ngx_str_t *rest,
     ngx_str_t *body);
 
+/* Members of api/stats for clients of HelixRouter; after the latencies of all
+   lanes have been read. */
+void ngx_http_helix_stats_ancestor(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
+
 
 void ngx_http_helix_books_total(ngx_helix_counts_t *counts,
     ngx_http_helix_books_t *books);
@@ -182,6 +205,14 @@ void ngx_http_helix_books_lane(ngx_helix_counts_t *counts, ngx_uint_t lane,
 
 uint64_t ngx_http_helix_metric_value(const ngx_http_helix_metric_t *metric,
     const ngx_http_helix_books_t *books);
+
+/* One of the quantiles of a lane, or the moving average, "ema". */
+uint64_t ngx_http_helix_latency(const ngx_http_helix_snapshot_t *s,
+    ngx_uint_t lane, const char *name);
+
+/* Of s->hist, the total times of a lane, for latency(). */
+void ngx_http_helix_latency_read(ngx_http_helix_snapshot_t *s,
+    ngx_uint_t lane);
 
 /* ns; of an empty histogram 0. */
 uint64_t ngx_http_helix_quantile_value(const ngx_http_helix_quantile_t *q,

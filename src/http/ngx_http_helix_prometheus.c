@@ -1,16 +1,5 @@
 
-#include "ngx_http_helix_metrics.h"
-
-
-#define NGX_HTTP_HELIX_PROMETHEUS_LEN  262144
-
-
-typedef struct {
-    u_char                     *pos;
-    u_char                     *last;
-    ngx_http_helix_snapshot_t  *s;
-    ngx_str_t                   zone;           /* zone="name" */
-} ngx_http_helix_exposition_t;
+#include "ngx_http_helix_exposition.h"
 
 
 typedef struct {
@@ -19,36 +8,28 @@ typedef struct {
     const char                 *label;          /* strategy or kind */
     ngx_uint_t                  first;
     const char                 *help;
-} ngx_http_helix_family_t;
+} ngx_http_helix_hist_family_t;
 
 
-static void ngx_http_helix_family(ngx_http_helix_exposition_t *e,
-    const char *name, const char *type, const char *help);
-static void ngx_http_helix_sample(ngx_http_helix_exposition_t *e,
-    const char *name, const char *label, const char *value, uint64_t n);
+static void ngx_http_helix_expose_zone(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_scalars(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_books(ngx_http_helix_exposition_t *e);
-static void ngx_http_helix_expose_levels(ngx_http_helix_exposition_t *e,
-    const char *name);
+static void ngx_http_helix_expose_book(ngx_http_helix_exposition_t *e,
+    const ngx_http_helix_metric_t *metric);
+static void ngx_http_helix_expose_levels(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_causes(ngx_http_helix_exposition_t *e,
     const char *name, const char *label, const char *const *names,
     const uint64_t *values, const char *help);
 static void ngx_http_helix_expose_waiting(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_hists(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_hist(ngx_http_helix_exposition_t *e,
-    const ngx_http_helix_family_t *family, const char *value);
+    const ngx_http_helix_hist_family_t *family, ngx_uint_t index);
+static void ngx_http_helix_expose_range(ngx_http_helix_exposition_t *e);
+static void ngx_http_helix_expose_end(ngx_http_helix_exposition_t *e,
+    uint64_t started);
 
 
-/* Upper edges of the classic buckets, in microseconds: a view of the finer
-   histogram, each exact to one of its buckets. */
-
-static const uint64_t  ngx_http_helix_edges[] = {
-    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
-    500000, 1000000, 2500000, 5000000
-};
-
-
-static const ngx_http_helix_family_t  ngx_http_helix_families[] = {
+static const ngx_http_helix_hist_family_t  ngx_http_helix_families[] = {
 
     { "helix_job_duration_seconds", NGX_HELIX_HIST_TOTAL, "strategy",
       HELIX_INLINE,
@@ -63,46 +44,27 @@ static const ngx_http_helix_family_t  ngx_http_helix_families[] = {
 };
 
 
+static const char  ngx_http_helix_text_type[] =
+    "text/plain; version=0.0.4; charset=utf-8";
+
+static const char  ngx_http_helix_openmetrics_type[] =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+
 ngx_int_t
 ngx_http_helix_send_prometheus(ngx_http_request_t *r,
     ngx_http_helix_snapshot_t *s)
 {
-    u_char                       *text;
-    uint64_t                      started, taken;
+    uint64_t                      started;
     ngx_http_helix_exposition_t   e;
 
     started = ngx_helix_now();
 
-    text = ngx_palloc(r->pool, NGX_HTTP_HELIX_PROMETHEUS_LEN);
-    if (text == NULL) {
+    if (ngx_http_helix_exposition_init(r, &e, s) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    e.pos = text;
-    e.last = text + NGX_HTTP_HELIX_PROMETHEUS_LEN;
-    e.s = s;
-    e.zone = s->hmcf->zone_name;
-
-    ngx_http_helix_family(&e, "helix_build_info", "gauge",
-                          "Versions of the module and of nginx; always 1.");
-
-    e.pos = ngx_slprintf(e.pos, e.last,
-                         "helix_build_info{version=\"" NGX_HTTP_HELIX_VERSION
-                         "\",nginx_version=\"" NGINX_VERSION "\"} 1\n");
-
-    ngx_http_helix_family(&e, "helix_zone_start_timestamp_seconds", "gauge",
-                          "Unix time at which the counters of the zone "
-                          "started from zero.");
-
-    e.pos = ngx_slprintf(e.pos, e.last,
-                         "helix_zone_start_timestamp_seconds{zone=\"%V\"} "
-                         "%uL.%03uL\n",
-                         &e.zone, s->since / 1000, s->since % 1000);
-
-    ngx_http_helix_family(&e, "helix_workers", "gauge",
-                          "Worker processes attached to the zone.");
-    ngx_http_helix_sample(&e, "helix_workers", NULL, NULL, s->nworkers);
-
+    ngx_http_helix_expose_zone(&e);
     ngx_http_helix_expose_scalars(&e);
     ngx_http_helix_expose_books(&e);
 
@@ -121,59 +83,59 @@ ngx_http_helix_send_prometheus(ngx_http_request_t *r,
                                  "Batches, by why they were not larger.");
     ngx_http_helix_expose_waiting(&e);
     ngx_http_helix_expose_hists(&e);
+    ngx_http_helix_expose_range(&e);
+    ngx_http_helix_expose_end(&e, started);
 
-    taken = ngx_helix_now() - started;
-
-    ngx_http_helix_family(&e, "helix_scrape_duration_seconds", "gauge",
-                          "Time this exposition took to build.");
-
-    e.pos = ngx_slprintf(e.pos, e.last,
-                         "helix_scrape_duration_seconds{zone=\"%V\"} "
-                         "%uL.%09uL\n", &e.zone, taken / 1000000000,
-                         taken % 1000000000);
-
-    if (e.pos == e.last) {
+    if (e.overflow) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_helix_send_body(r, NGX_HTTP_OK,
-                                    "text/plain; version=0.0.4; "
-                                    "charset=utf-8",
-                                    text, e.pos - text);
+                                    e.openmetrics
+                                    ? ngx_http_helix_openmetrics_type
+                                    : ngx_http_helix_text_type,
+                                    e.start, e.pos - e.start);
 }
 
 
 static void
-ngx_http_helix_family(ngx_http_helix_exposition_t *e, const char *name,
-    const char *type, const char *help)
+ngx_http_helix_expose_zone(ngx_http_helix_exposition_t *e)
 {
-    e->pos = ngx_slprintf(e->pos, e->last,
-                          "# HELP %s %s\n# TYPE %s %s\n",
-                          name, help, name, type);
-}
+    uint64_t    draining;
+    ngx_uint_t  i;
 
+    (void) ngx_http_helix_family(e, "helix_build_info", "gauge",
+                                 "Versions of the module and of nginx; always "
+                                 "1.");
+    ngx_http_helix_put_text(e, "helix_build_info{version=\""
+                               NGX_HTTP_HELIX_VERSION "\",nginx_version=\""
+                               NGINX_VERSION "\"} 1\n");
 
-/* Kinds, strategies, reasons and codes are tokens: nothing to escape. */
+    (void) ngx_http_helix_family(e, "helix_zone_start_timestamp_seconds",
+                                 "gauge",
+                                 "Unix time at which the counters of the zone "
+                                 "started from zero.");
+    ngx_http_helix_begin(e, NULL, NULL, NULL, NULL, NULL);
+    ngx_http_helix_put_fixed(e, e->s->since, 3);
+    ngx_http_helix_put(e, "\n", 1);
 
-static void
-ngx_http_helix_sample(ngx_http_helix_exposition_t *e, const char *name,
-    const char *label, const char *value, uint64_t n)
-{
-    e->pos = ngx_slprintf(e->pos, e->last, "%s{zone=\"%V\"", name, &e->zone);
+    draining = 0;
 
-    if (label) {
-        e->pos = ngx_slprintf(e->pos, e->last, ",%s=\"%s\"", label, value);
+    for (i = 0; i < e->s->nworkers; i++) {
+        draining += e->s->workers[i].draining;
     }
 
-    e->pos = ngx_slprintf(e->pos, e->last, "} %uL\n", n);
+    (void) ngx_http_helix_family(e, "helix_workers", "gauge",
+                                 "Worker processes attached to the zone, by "
+                                 "state.");
+    ngx_http_helix_sample(e, "state", "active", e->s->nworkers - draining);
+    ngx_http_helix_sample(e, "state", "draining", draining);
 }
 
 
 static void
 ngx_http_helix_expose_scalars(ngx_http_helix_exposition_t *e)
 {
-    size_t                          n;
-    char                            number[32];
     const char                     *family;
     const ngx_http_helix_scalar_t  *scalar;
 
@@ -187,23 +149,47 @@ ngx_http_helix_expose_scalars(ngx_http_helix_exposition_t *e)
 
         if (ngx_strcmp(scalar->prometheus, family) != 0) {
             family = scalar->prometheus;
-            ngx_http_helix_family(e, family,
-                                  scalar->counter ? "counter" : "gauge",
-                                  scalar->help);
+            (void) ngx_http_helix_family(e, family,
+                                         scalar->counter ? "counter" : "gauge",
+                                         scalar->help);
         }
 
-        e->pos = ngx_slprintf(e->pos, e->last, "%s{zone=\"%V\"%s%s} ",
-                              family, &e->zone, scalar->label ? "," : "",
-                              scalar->label ? scalar->label : "");
-
         if (scalar->ratio) {
-            n = helix_number_print(ngx_http_helix_scalar_ratio(scalar, e->s),
-                                   number);
-            e->pos = ngx_slprintf(e->pos, e->last, "%*s\n", n, number);
+            ngx_http_helix_sample_ratio(e, scalar->label, scalar->value,
+                                        ngx_http_helix_scalar_ratio(scalar,
+                                                                    e->s));
 
         } else {
-            e->pos = ngx_slprintf(e->pos, e->last, "%uL\n",
+            ngx_http_helix_sample(e, scalar->label, scalar->value,
                                   ngx_http_helix_scalar_u64(scalar, e->s));
+        }
+    }
+}
+
+
+static void
+ngx_http_helix_expose_books(ngx_http_helix_exposition_t *e)
+{
+    u_char                          name[64];
+    const ngx_http_helix_metric_t  *metric;
+
+    for (metric = ngx_http_helix_metrics; metric->name; metric++) {
+
+        *ngx_snprintf(name, sizeof(name) - 1, "helix_%s_%s", metric->name,
+                      metric->gauge ? "jobs" : "total") = '\0';
+
+        if (!ngx_http_helix_family(e, (char *) name,
+                                   metric->gauge ? "gauge" : "counter",
+                                   metric->help))
+        {
+            continue;
+        }
+
+        if (metric->scopes & NGX_HTTP_HELIX_BY_LEVEL) {
+            ngx_http_helix_expose_levels(e);
+
+        } else {
+            ngx_http_helix_expose_book(e, metric);
         }
     }
 }
@@ -213,59 +199,38 @@ ngx_http_helix_expose_scalars(ngx_http_helix_exposition_t *e)
    products, so that the number of series stays small. */
 
 static void
-ngx_http_helix_expose_books(ngx_http_helix_exposition_t *e)
+ngx_http_helix_expose_book(ngx_http_helix_exposition_t *e,
+    const ngx_http_helix_metric_t *metric)
 {
-    u_char                          name[64];
-    ngx_uint_t                      i, by_lane, n;
-    ngx_http_helix_books_t          books;
-    const ngx_http_helix_metric_t  *metric;
+    ngx_uint_t              i;
+    ngx_http_helix_books_t  books;
 
-    for (metric = ngx_http_helix_metrics; metric->name; metric++) {
+    if (metric->scopes & NGX_HTTP_HELIX_BY_LANE) {
 
-        by_lane = metric->scopes & NGX_HTTP_HELIX_BY_LANE;
-
-        *ngx_snprintf(name, sizeof(name) - 1, "helix_%s_%s", metric->name,
-                      metric->gauge ? "jobs" : "total") = '\0';
-
-        ngx_http_helix_family(e, (char *) name,
-                              metric->gauge ? "gauge" : "counter",
-                              metric->help);
-
-        if (metric->scopes & NGX_HTTP_HELIX_BY_LEVEL) {
-            ngx_http_helix_expose_levels(e, (char *) name);
-            continue;
-        }
-
-        n = by_lane ? NGX_HELIX_LANES : ngx_helix_zone_kinds(e->s->zone);
-
-        for (i = 0; i < n; i++) {
-
-            if (by_lane) {
-                ngx_http_helix_books_lane(&e->s->counts, i, &books);
-
-            } else {
-                ngx_http_helix_books_kind(&e->s->counts, i, &books);
-            }
-
-            ngx_http_helix_sample(e, (char *) name,
-                                  by_lane ? "strategy" : "kind",
-                                  by_lane ? helix_strategy_names[i]
-                                  : ngx_helix_zone_kind_name(e->s->zone, i),
+        for (i = 0; i < NGX_HELIX_LANES; i++) {
+            ngx_http_helix_books_lane(&e->s->counts, i, &books);
+            ngx_http_helix_sample(e, "strategy", helix_strategy_names[i],
                                   ngx_http_helix_metric_value(metric, &books));
         }
 
-        if (!by_lane) {
-            ngx_http_helix_books_kind(&e->s->counts, NGX_HELIX_NO_KIND,
-                                      &books);
-            ngx_http_helix_sample(e, (char *) name, "kind", "unknown",
-                                  ngx_http_helix_metric_value(metric, &books));
-        }
+        return;
     }
+
+    for (i = 0; i < ngx_helix_zone_kinds(e->s->zone); i++) {
+        ngx_http_helix_books_kind(&e->s->counts, i, &books);
+        ngx_http_helix_sample(e, "kind",
+                              ngx_helix_zone_kind_name(e->s->zone, i),
+                              ngx_http_helix_metric_value(metric, &books));
+    }
+
+    ngx_http_helix_books_kind(&e->s->counts, NGX_HELIX_NO_KIND, &books);
+    ngx_http_helix_sample(e, "kind", "unknown",
+                          ngx_http_helix_metric_value(metric, &books));
 }
 
 
 static void
-ngx_http_helix_expose_levels(ngx_http_helix_exposition_t *e, const char *name)
+ngx_http_helix_expose_levels(ngx_http_helix_exposition_t *e)
 {
     ngx_uint_t   kind, level;
     const char  *text;
@@ -275,13 +240,16 @@ ngx_http_helix_expose_levels(ngx_http_helix_exposition_t *e, const char *name)
 
             text = ngx_http_helix_level_name(e->s->hmcf, kind, level);
 
-            if (text) {
-                e->pos = ngx_slprintf(e->pos, e->last,
-                         "%s{zone=\"%V\",kind=\"%s\",level=\"%s\"} %uL\n",
-                         name, &e->zone,
-                         ngx_helix_zone_kind_name(e->s->zone, kind), text,
-                         e->s->counts.kinds[kind].approximated[level]);
+            if (text == NULL) {
+                continue;
             }
+
+            ngx_http_helix_begin(e, NULL, "kind",
+                                 ngx_helix_zone_kind_name(e->s->zone, kind),
+                                 "level", text);
+            ngx_http_helix_put_u64(e,
+                              e->s->counts.kinds[kind].approximated[level]);
+            ngx_http_helix_put(e, "\n", 1);
         }
     }
 }
@@ -294,7 +262,9 @@ ngx_http_helix_expose_causes(ngx_http_helix_exposition_t *e, const char *name,
 {
     ngx_uint_t  i;
 
-    ngx_http_helix_family(e, name, "counter", help);
+    if (!ngx_http_helix_family(e, name, "counter", help)) {
+        return;
+    }
 
     for (i = 0; names[i]; i++) {
 
@@ -307,7 +277,7 @@ ngx_http_helix_expose_causes(ngx_http_helix_exposition_t *e, const char *name,
             continue;
         }
 
-        ngx_http_helix_sample(e, name, label, names[i], values[i]);
+        ngx_http_helix_sample(e, label, names[i], values[i]);
     }
 }
 
@@ -317,89 +287,165 @@ ngx_http_helix_expose_waiting(ngx_http_helix_exposition_t *e)
 {
     ngx_uint_t  lane;
 
-    ngx_http_helix_family(e, "helix_waiting_jobs", "gauge",
-                          "Jobs that wait to run, by strategy.");
+    (void) ngx_http_helix_family(e, "helix_waiting_jobs", "gauge",
+                                 "Jobs that wait to run, by strategy.");
 
     for (lane = HELIX_SPAWN; lane < NGX_HELIX_LANES; lane++) {
-        ngx_http_helix_sample(e, "helix_waiting_jobs", "strategy",
-                              helix_strategy_names[lane],
+        ngx_http_helix_sample(e, "strategy", helix_strategy_names[lane],
                               ngx_helix_waiting(e->s->zone, lane));
     }
 
-    ngx_http_helix_family(e, "helix_waiting_limit_jobs", "gauge",
-                          "Jobs that may wait, the same for each strategy.");
-    ngx_http_helix_sample(e, "helix_waiting_limit_jobs", NULL, NULL,
-                          e->s->hmcf->settings.queue);
+    (void) ngx_http_helix_family(e, "helix_waiting_limit_jobs", "gauge",
+                                 "Jobs that may wait, the same for each "
+                                 "strategy.");
+    ngx_http_helix_sample(e, NULL, NULL, e->s->hmcf->settings.queue);
 }
 
 
 static void
 ngx_http_helix_expose_hists(ngx_http_helix_exposition_t *e)
 {
-    ngx_uint_t                      i, f, n;
-    const char                     *value;
-    const ngx_http_helix_family_t  *family;
+    ngx_uint_t                           i, f, n;
+    const ngx_http_helix_hist_family_t  *family;
 
     for (f = 0; f < sizeof(ngx_http_helix_families)
-                    / sizeof(ngx_http_helix_family_t); f++)
+                    / sizeof(ngx_http_helix_hist_family_t); f++)
     {
         family = &ngx_http_helix_families[f];
 
-        ngx_http_helix_family(e, family->name, "histogram", family->help);
+        if (!ngx_http_helix_family(e, family->name,
+                                   e->sums_only ? "summary" : "histogram",
+                                   family->help))
+        {
+            continue;
+        }
 
         n = (family->which == NGX_HELIX_HIST_EXEC)
             ? ngx_helix_zone_kinds(e->s->zone) : NGX_HELIX_LANES;
 
         for (i = family->first; i < n; i++) {
-            value = (family->which == NGX_HELIX_HIST_EXEC)
-                    ? ngx_helix_zone_kind_name(e->s->zone, i)
-                    : helix_strategy_names[i];
+            ngx_http_helix_expose_hist(e, family, i);
+        }
+    }
+}
 
-            (void) ngx_http_helix_snapshot_hist(e->s, family->which, i);
 
-            ngx_http_helix_expose_hist(e, family, value);
+/* Without buckets it is a summary without quantiles. */
+
+static void
+ngx_http_helix_expose_hist(ngx_http_helix_exposition_t *e,
+    const ngx_http_helix_hist_family_t *family, ngx_uint_t index)
+{
+    uint64_t       n;
+    ngx_uint_t     i, edge, end;
+    const char    *value;
+    helix_hist_t  *hist;
+
+    hist = ngx_http_helix_snapshot_hist(e->s, family->which, index);
+
+    if (family->which == NGX_HELIX_HIST_TOTAL) {
+        ngx_http_helix_latency_read(e->s, index);
+    }
+
+    value = (family->which == NGX_HELIX_HIST_EXEC)
+            ? ngx_helix_zone_kind_name(e->s->zone, index)
+            : helix_strategy_names[index];
+
+    n = 0;
+    i = 0;
+
+    for (edge = 0; edge < NGX_HELIX_EDGES && !e->sums_only; edge++) {
+
+        end = helix_hist_index(ngx_http_helix_edges[edge].ns) + 1;
+
+        for ( /* void */ ; i < end; i++) {
+            n += hist->buckets[i];
+        }
+
+        ngx_http_helix_begin(e, "_bucket", family->label, value, "le",
+                             ngx_http_helix_edges[edge].le);
+        ngx_http_helix_put_u64(e, n);
+
+        if (family->which == NGX_HELIX_HIST_TOTAL) {
+            ngx_http_helix_put_exemplar(e, index, edge);
+        }
+
+        ngx_http_helix_put(e, "\n", 1);
+    }
+
+    ngx_http_helix_begin(e, "_sum", family->label, value, NULL, NULL);
+    ngx_http_helix_put_fixed(e, hist->sum, 9);
+    ngx_http_helix_put(e, "\n", 1);
+
+    ngx_http_helix_begin(e, "_count", family->label, value, NULL, NULL);
+    ngx_http_helix_put_u64(e, hist->count);
+    ngx_http_helix_put(e, "\n", 1);
+}
+
+
+/* What histograms cannot tell Prometheus, of all jobs since the counters
+   started from zero. */
+
+static void
+ngx_http_helix_expose_range(ngx_http_helix_exposition_t *e)
+{
+    uint64_t          ns;
+    ngx_uint_t        i, lane;
+
+    static const struct {
+        const char   *family;
+        const char   *name;
+        const char   *help;
+    } ranges[] = {
+
+        { "helix_job_duration_min_seconds", "min",
+          "Shortest time of a completed job, by strategy." },
+
+        { "helix_job_duration_max_seconds", "max",
+          "Longest time of a completed job, by strategy." },
+
+        { "helix_job_duration_ema_seconds", "ema",
+          "Moving average of the time of completed jobs, by strategy." }
+    };
+
+    for (lane = 0; e->names && lane < NGX_HELIX_LANES; lane++) {
+        (void) ngx_http_helix_snapshot_hist(e->s, NGX_HELIX_HIST_TOTAL, lane);
+        ngx_http_helix_latency_read(e->s, lane);
+    }
+
+    for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+
+        if (!ngx_http_helix_family(e, ranges[i].family, "gauge",
+                                   ranges[i].help))
+        {
+            continue;
+        }
+
+        for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
+            ns = ngx_http_helix_latency(e->s, lane, ranges[i].name);
+
+            ngx_http_helix_begin(e, NULL, "strategy",
+                                 helix_strategy_names[lane], NULL, NULL);
+            ngx_http_helix_put_fixed(e, ns, 9);
+            ngx_http_helix_put(e, "\n", 1);
         }
     }
 }
 
 
 static void
-ngx_http_helix_expose_hist(ngx_http_helix_exposition_t *e,
-    const ngx_http_helix_family_t *family, const char *value)
+ngx_http_helix_expose_end(ngx_http_helix_exposition_t *e, uint64_t started)
 {
-    uint64_t       n;
-    ngx_uint_t     i, edge, last;
-    helix_hist_t  *hist;
+    (void) ngx_http_helix_family(e, "helix_scrape_duration_seconds", "gauge",
+                                 "Time this exposition took to build.");
 
-    hist = &e->s->hist;
-    n = 0;
-    i = 0;
+    ngx_http_helix_begin(e, NULL, NULL, NULL, NULL, NULL);
+    ngx_http_helix_put_fixed(e, ngx_helix_now() - started, 9);
+    ngx_http_helix_put(e, "\n", 1);
 
-    for (edge = 0; edge < sizeof(ngx_http_helix_edges) / sizeof(uint64_t);
-         edge++)
-    {
-        last = helix_hist_index(ngx_http_helix_edges[edge] * 1000);
+    e->skip = 0;
 
-        for ( /* void */ ; i <= last; i++) {
-            n += hist->buckets[i];
-        }
-
-        e->pos = ngx_slprintf(e->pos, e->last,
-                              "%s_bucket{zone=\"%V\",%s=\"%s\","
-                              "le=\"%uL.%06uL\"} %uL\n",
-                              family->name, &e->zone, family->label, value,
-                              ngx_http_helix_edges[edge] / 1000000,
-                              ngx_http_helix_edges[edge] % 1000000, n);
+    if (e->openmetrics) {
+        ngx_http_helix_put_text(e, "# EOF\n");
     }
-
-    e->pos = ngx_slprintf(e->pos, e->last,
-                          "%s_bucket{zone=\"%V\",%s=\"%s\",le=\"+Inf\"} %uL\n"
-                          "%s_sum{zone=\"%V\",%s=\"%s\"} %uL.%09uL\n"
-                          "%s_count{zone=\"%V\",%s=\"%s\"} %uL\n",
-                          family->name, &e->zone, family->label, value,
-                          hist->count,
-                          family->name, &e->zone, family->label, value,
-                          hist->sum / 1000000000, hist->sum % 1000000000,
-                          family->name, &e->zone, family->label, value,
-                          hist->count);
 }

@@ -2,7 +2,8 @@
 #include "ngx_http_helix_metrics.h"
 
 
-#define NGX_HTTP_HELIX_STATS_LEN  65536
+#define NGX_HTTP_HELIX_STATS_LEN   32768
+#define NGX_HTTP_HELIX_STATS_KIND  4096     /* of each kind, with its levels */
 
 
 static void ngx_http_helix_stats_router(helix_json_writer_t *json,
@@ -32,14 +33,17 @@ ngx_int_t
 ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 {
     u_char               *p;
+    size_t                size;
     helix_json_writer_t   json;
 
-    p = ngx_palloc(r->pool, NGX_HTTP_HELIX_STATS_LEN);
+    size = ngx_http_helix_stats_size(s);
+
+    p = ngx_palloc(r->pool, size);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    helix_json_writer_init(&json, (char *) p, NGX_HTTP_HELIX_STATS_LEN - 1);
+    helix_json_writer_init(&json, (char *) p, size - 1);
 
     ngx_http_helix_write_stats(&json, s);
 
@@ -51,6 +55,14 @@ ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 
     return ngx_http_helix_send_body(r, NGX_HTTP_OK, "application/json", p,
                                     json.pos - json.start);
+}
+
+
+size_t
+ngx_http_helix_stats_size(ngx_http_helix_snapshot_t *s)
+{
+    return NGX_HTTP_HELIX_STATS_LEN
+           + ngx_helix_zone_kinds(s->zone) * NGX_HTTP_HELIX_STATS_KIND;
 }
 
 
@@ -71,6 +83,7 @@ ngx_http_helix_write_stats(helix_json_writer_t *json,
     ngx_http_helix_stats_lanes(json, s);
     ngx_http_helix_stats_kinds(json, s);
     ngx_http_helix_stats_workers(json, s);
+    ngx_http_helix_stats_ancestor(json, s);
 
     helix_json_object_end(json);
 }
@@ -317,6 +330,12 @@ ngx_http_helix_stats_hist(helix_json_writer_t *json,
         helix_json_fixed(json, ns, 6);
     }
 
+    if (which == NGX_HELIX_HIST_TOTAL) {
+        ngx_http_helix_latency_read(s, index);
+        helix_json_key(json, "ema");
+        helix_json_fixed(json, s->latencies[index].ema, 6);
+    }
+
     helix_json_object_end(json);
 }
 
@@ -336,6 +355,9 @@ ngx_http_helix_stats_workers(helix_json_writer_t *json,
         helix_json_u64(json, s->workers[i].index);
         helix_json_key(json, "pid");
         helix_json_u64(json, s->workers[i].pid);
+        helix_json_key(json, "state");
+        helix_json_cstring(json, s->workers[i].draining ? "draining"
+                                                        : "active");
         helix_json_key(json, "in_flight");
         helix_json_u64(json, s->workers[i].in_flight);
         helix_json_object_end(json);

@@ -378,6 +378,10 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     s->crashes = ngx_helix_zone_extra(s->zone, NGX_HELIX_CRASHES);
     s->nworkers = ngx_helix_zone_slots(s->zone, s->workers);
     s->zone_size = ngx_helix_zone_size();
+    s->zone_used = ngx_helix_zone_used(s->zone);
+
+    s->deciding = (double) s->counts.deciding / 1000000000;
+    s->loop = (double) s->counts.loop / 1000000000;
 
     s->concurrency = settings->concurrency;
     s->busy = ngx_helix_tokens_busy(s->zone);

@@ -35,9 +35,11 @@ ngx_helix_count_dropped(ngx_helix_slot_t *slot, ngx_uint_t kind,
 
 
 void
-ngx_helix_count_flush(ngx_helix_slot_t *slot, helix_flush_t reason)
+ngx_helix_count_flush(ngx_helix_slot_t *slot, helix_flush_t reason,
+    ngx_uint_t jobs)
 {
     ngx_helix_add(&slot->counts.flushes[reason], 1);
+    ngx_helix_add(&slot->counts.batched, jobs);
 }
 
 
@@ -84,6 +86,28 @@ void
 ngx_helix_count_coalesced(ngx_helix_slot_t *slot, ngx_uint_t kind)
 {
     ngx_helix_add(&slot->counts.kinds[kind].coalesced, 1);
+}
+
+
+void
+ngx_helix_count_decision(ngx_helix_slot_t *slot, uint64_t ns)
+{
+    ngx_helix_add(&slot->counts.deciding, ns);
+}
+
+
+void
+ngx_helix_count_loop(ngx_helix_slot_t *slot, uint64_t ns)
+{
+    ngx_helix_add(&slot->counts.loop, ns);
+}
+
+
+void
+ngx_helix_count_latency(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    double alpha, uint64_t now, uint64_t total)
+{
+    helix_ema_record(&slot->latency[lane], alpha, now, (double) total);
 }
 
 
@@ -208,6 +232,9 @@ ngx_helix_counts_add(ngx_helix_counts_t *sum, ngx_helix_slot_t *slot,
                          &counts->kinds[NGX_HELIX_NO_KIND]);
 
     sum->dry_run += ngx_helix_get(&counts->dry_run);
+    sum->batched += ngx_helix_get(&counts->batched);
+    sum->deciding += ngx_helix_get(&counts->deciding);
+    sum->loop += ngx_helix_get(&counts->loop);
 
     for (i = 0; i < HELIX_FLUSHES; i++) {
         sum->flushes[i] += ngx_helix_get(&counts->flushes[i]);
@@ -321,6 +348,27 @@ ngx_helix_zone_pressure(ngx_helix_zone_t *zone, uint64_t now,
             helix_pressure_merge(sum, &slot->pressure, now);
         }
     }
+}
+
+
+double
+ngx_helix_zone_latency(ngx_helix_zone_t *zone, helix_strategy_t lane)
+{
+    ngx_uint_t         i;
+    helix_ema_t        sum;
+    ngx_helix_slot_t  *slot;
+
+    ngx_memzero(&sum, sizeof(helix_ema_t));
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+
+        if (ngx_helix_get(&slot->used)) {
+            helix_ema_merge(&sum, &slot->latency[lane]);
+        }
+    }
+
+    return sum.value;
 }
 
 

@@ -19,7 +19,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     8
+#define NGX_HELIX_LAYOUT     9
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -37,7 +37,9 @@ struct ngx_helix_slot_s {
     ngx_helix_process_t       owner ngx_helix_aligned;   /* 0: free */
     uint64_t                  used;                      /* ever claimed */
     uint64_t                  mean_exec[NGX_HELIX_LANES];  /* ns */
+    uint64_t                  draining;                  /* it exits */
     helix_pressure_t          pressure;
+    helix_ema_t               latency[NGX_HELIX_LANES];  /* ns */
 
     /* pool threads write too */
     uint64_t                  waiting[NGX_HELIX_LANES] ngx_helix_aligned;
@@ -48,6 +50,8 @@ struct ngx_helix_slot_s {
     helix_report_t            report ngx_helix_aligned;
 
     ngx_helix_counts_t        counts ngx_helix_aligned;
+
+    ngx_helix_exemplar_t      exemplars[NGX_HELIX_LANES][NGX_HELIX_EDGES];
 
     helix_hist_t              total[NGX_HELIX_LANES];
     helix_hist_t              queue[NGX_HELIX_LANES];

@@ -1,7 +1,13 @@
 
 #include "ngx_helix_layout.h"
 
+#include <sys/mman.h>
 
+
+#define NGX_HELIX_PAGES  1024        /* looked at in one go */
+
+
+static size_t ngx_helix_zone_resident(void *from, void *to);
 static ngx_uint_t ngx_helix_zone_elect(ngx_helix_zone_t *zone,
     ngx_helix_slot_t *self);
 static ngx_uint_t ngx_helix_slot_reap(ngx_helix_zone_t *zone,
@@ -22,6 +28,69 @@ ngx_helix_zone_size(void)
     size += pages * sizeof(ngx_slab_page_t) + 16 * ngx_pagesize;
 
     return ngx_align(size, ngx_pagesize);
+}
+
+
+size_t
+ngx_helix_zone_used(ngx_helix_zone_t *zone)
+{
+    size_t             used;
+    uint64_t           now;
+    ngx_uint_t         i;
+    ngx_helix_slot_t  *slot;
+
+    static size_t      seen;
+    static uint64_t    looked;
+
+    now = ngx_helix_now() / 1000000;
+
+    if (looked && now < looked + NGX_HELIX_USED_LOOK) {
+        return seen;
+    }
+
+    used = ngx_helix_zone_resident(zone, &zone->slots[0]);
+
+    for (i = 0; i < NGX_HELIX_SLOTS; i++) {
+        slot = &zone->slots[i];
+
+        if (ngx_helix_get(&slot->used)) {
+            used += ngx_helix_zone_resident(slot, slot + 1);
+        }
+    }
+
+    looked = now;
+    seen = used;
+
+    return used;
+}
+
+
+/* Pages in memory, whoever has touched them; one that two parts share counts
+   for the first. */
+
+static size_t
+ngx_helix_zone_resident(void *from, void *to)
+{
+    u_char      *start, *end, pages[NGX_HELIX_PAGES];
+    ngx_uint_t   i, n, resident;
+
+    start = ngx_align_ptr(from, ngx_pagesize);
+    end = ngx_align_ptr(to, ngx_pagesize);
+    resident = 0;
+
+    for ( /* void */ ; start < end; start += n * ngx_pagesize) {
+        n = ngx_min((size_t) (end - start) / ngx_pagesize, NGX_HELIX_PAGES);
+
+        if (mincore(start, n * ngx_pagesize, pages) != 0) {
+            break;
+        }
+
+        for (i = 0; i < n; i++) {
+            resident += pages[i] & 1;
+        }
+    }
+
+    return resident * ngx_pagesize;
 }
 
 
@@ -187,6 +256,7 @@ ngx_helix_slot_claim(ngx_helix_zone_t *zone, ngx_log_t *log)
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         {
             ngx_helix_set(&slot->report.seen, ngx_helix_now());
+            ngx_helix_set(&slot->draining, 0);
             return slot;
         }
     }
@@ -214,6 +284,13 @@ ngx_helix_slot_release(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
     ngx_memzero(&slot->report.backlog, sizeof(helix_backlog_t));
 
     __atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
+}
+
+
+void
+ngx_helix_slot_draining(ngx_helix_slot_t *slot)
+{
+    ngx_helix_set(&slot->draining, 1);
 }
 
 
@@ -350,6 +427,7 @@ ngx_helix_zone_slots(ngx_helix_zone_t *zone, ngx_helix_slot_info_t *info)
         info[n].index = i;
         info[n].pid = ngx_helix_process_pid(owner);
         info[n].in_flight = 0;
+        info[n].draining = ngx_helix_get(&slot->draining);
 
         for (k = 0; k < ngx_helix_zone_kinds(zone); k++) {
             for (l = 0; l < NGX_HELIX_LANES; l++) {

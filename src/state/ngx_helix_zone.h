@@ -23,6 +23,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "helix_ema.h"
 #include "helix_hist.h"
 #include "helix_pressure.h"
 #include "helix_report.h"
@@ -89,6 +90,9 @@ typedef struct {
     uint64_t                 invalid[NGX_HELIX_INVALIDS];
     uint64_t                 flushes[HELIX_FLUSHES];
     uint64_t                 dry_run;         /* dropped, but run */
+    uint64_t                 batched;         /* jobs of all batches */
+    uint64_t                 deciding;        /* ns, from a sample */
+    uint64_t                 loop;            /* ns of jobs in event loops */
 } ngx_helix_counts_t;
 
 
@@ -97,6 +101,20 @@ typedef enum {
     NGX_HELIX_HIST_QUEUE,         /* received to first step, by lane */
     NGX_HELIX_HIST_EXEC           /* computing, by kind */
 } ngx_helix_hist_kind_t;
+
+
+/* A job whose trace is known, one of those that a bucket of a histogram has
+   counted; numbers, so that nothing else can come out. */
+
+#define NGX_HELIX_EDGES  13          /* buckets that Prometheus gets */
+
+typedef struct {
+    uint64_t                 version;         /* odd: it is being written */
+    uint64_t                 trace[2];
+    uint64_t                 id;
+    uint64_t                 value;           /* ns */
+    uint64_t                 time;            /* Unix ms; 0: none */
+} ngx_helix_exemplar_t;
 
 
 uint64_t ngx_helix_now(void);        /* ns, monotonic; any thread */
@@ -110,6 +128,7 @@ typedef struct {
     ngx_uint_t               index;
     ngx_pid_t                pid;             /* 0: free */
     uint64_t                 in_flight;
+    ngx_uint_t               draining;
 } ngx_helix_slot_info_t;
 
 
@@ -117,6 +136,11 @@ typedef struct {
    new cycle's; kinds must have been registered by name afterwards. */
 
 size_t ngx_helix_zone_size(void);
+
+/* Bytes of its pages that are in use, at most NGX_HELIX_USED_LOOK ms ago. */
+#define NGX_HELIX_USED_LOOK  10000
+
+size_t ngx_helix_zone_used(ngx_helix_zone_t *zone);
 ngx_helix_zone_t *ngx_helix_zone_init(ngx_shm_zone_t *shm_zone,
     ngx_helix_zone_t *old);
 
@@ -167,7 +191,8 @@ void ngx_helix_count_invalid(ngx_helix_slot_t *slot, ngx_uint_t kind,
     ngx_helix_invalid_t code);
 void ngx_helix_count_dropped(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_reason_t reason);
-void ngx_helix_count_flush(ngx_helix_slot_t *slot, helix_flush_t reason);
+void ngx_helix_count_flush(ngx_helix_slot_t *slot, helix_flush_t reason,
+    ngx_uint_t jobs);
 void ngx_helix_count_dry_run(ngx_helix_slot_t *slot);
 void ngx_helix_count_admitted(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane);
@@ -177,9 +202,23 @@ void ngx_helix_count_approximated(ngx_helix_slot_t *slot, ngx_uint_t kind,
     ngx_uint_t level);
 void ngx_helix_count_coalesced(ngx_helix_slot_t *slot, ngx_uint_t kind);
 
+/* Nanoseconds: of decisions, of jobs that the event loop has computed. */
+void ngx_helix_count_decision(ngx_helix_slot_t *slot, uint64_t ns);
+void ngx_helix_count_loop(ngx_helix_slot_t *slot, uint64_t ns);
+
 /* Durations of a completed job, ns. */
 void ngx_helix_count_times(ngx_helix_slot_t *slot, ngx_uint_t kind,
     helix_strategy_t lane, uint64_t queue, uint64_t exec, uint64_t total);
+
+/* The total once more, for the moving average; "now" in ms. */
+void ngx_helix_count_latency(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    double alpha, uint64_t now, uint64_t total);
+
+/* The process exits: it takes no new jobs. */
+void ngx_helix_slot_draining(ngx_helix_slot_t *slot);
+
+void ngx_helix_exemplar_set(ngx_helix_slot_t *slot, helix_strategy_t lane,
+    ngx_uint_t bucket, const ngx_helix_exemplar_t *exemplar);
 
 helix_pressure_t *ngx_helix_slot_pressure(ngx_helix_slot_t *slot);
 helix_report_t *ngx_helix_slot_report(ngx_helix_slot_t *slot);
@@ -270,6 +309,13 @@ void ngx_helix_zone_hist(ngx_helix_zone_t *zone, ngx_helix_hist_kind_t which,
     ngx_uint_t index, helix_hist_t *sum);
 void ngx_helix_zone_pressure(ngx_helix_zone_t *zone, uint64_t now,
     helix_pressure_t *sum);
+
+/* Moving average of the total, ns, of all processes; 0: there is none. */
+double ngx_helix_zone_latency(ngx_helix_zone_t *zone, helix_strategy_t lane);
+
+/* The newest of a bucket; 0: there is none. */
+ngx_uint_t ngx_helix_exemplar_get(ngx_helix_zone_t *zone,
+    helix_strategy_t lane, ngx_uint_t bucket, ngx_helix_exemplar_t *exemplar);
 
 /* Mean time that a job of a lane computes, ns, recent, of the live processes;
    0: not known. */
