@@ -447,5 +447,8 @@ ngx_http_helix_expose_end(ngx_http_helix_exposition_t *e, uint64_t started)
 
     if (e->openmetrics) {
         ngx_http_helix_put_text(e, "# EOF\n");
+
+    } else if (e->pos == e->start) {
+        ngx_http_helix_put(e, "\n", 1);
     }
 }

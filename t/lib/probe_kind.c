@@ -67,7 +67,12 @@ static const helix_param_t  params[] = {
     { NULL, 0, 0, 0, NULL }
 };
 
-#if !defined NAMELESS
+#if defined MANY
+static const char *const  levels[] = {
+    "half", "tenth", "third_of_the_whole_with_a_name_", "fourth", "fifth",
+    "sixth", "seventh", NULL
+};
+#elif !defined NAMELESS
 static const char *const  levels[] = { "half", "tenth", NULL };
 #endif
 
