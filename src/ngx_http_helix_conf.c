@@ -11,6 +11,8 @@ static ngx_int_t ngx_http_helix_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_helix_init_pool(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf);
+static ngx_uint_t ngx_http_helix_default_threads(
+    ngx_http_helix_main_conf_t *hmcf);
 static ngx_int_t ngx_http_helix_check_settings(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf);
 static ngx_int_t ngx_http_helix_set_rows(ngx_conf_t *cf,
@@ -231,6 +233,7 @@ ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         if (i == 1 && ngx_strchr(value[i].data, '=') == NULL) {
             hmcf->pool_name = value[i];
+            hmcf->pool_named = 1;
             continue;
         }
 
@@ -364,6 +367,10 @@ ngx_http_helix_check_settings(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
 
         given = &hmcf->places[i];
 
+        if (given->file) {
+            hmcf->conf.layer.set |= 1ULL << i;
+        }
+
         if (row->offset == offsetof(helix_settings_t, concurrency)
             && hmcf->settings.predictive && given->file == NULL)
         {
@@ -403,6 +410,20 @@ ngx_http_helix_check_settings(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
 }
 
 
+/* Enough for a concurrency that is raised while nginx runs. */
+
+static ngx_uint_t
+ngx_http_helix_default_threads(ngx_http_helix_main_conf_t *hmcf)
+{
+    ngx_uint_t  n;
+
+    n = ngx_max(2 * ngx_helix_process_cpus(), 16);
+    n = ngx_max(n, hmcf->settings.concurrency);
+
+    return ngx_min(n, HELIX_CONCURRENCY_MAX);
+}
+
+
 /*
  * A pool of a given name and number of threads is made by nginx's own
  * directive; a pool without a number is one that the administrator declares.
@@ -432,8 +453,10 @@ ngx_http_helix_init_pool(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf)
             return NGX_OK;
         }
 
-        n = n ? n : hmcf->settings.concurrency;
+        n = n ? n : ngx_http_helix_default_threads(hmcf);
     }
+
+    hmcf->conf.threads = n;
 
     if (n == 0) {
 

@@ -219,8 +219,7 @@ ngx_http_helix_init_module(ngx_cycle_t *cycle)
     hmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_helix_module);
 
     if (hmcf && hmcf->zone) {
-        hmcf->generation = ngx_helix_zone_begin(hmcf->zone,
-                                           hmcf->settings.spawn_threshold);
+        hmcf->generation = ngx_helix_zone_begin(hmcf->zone);
         hmcf->cpus_known = (sched_getaffinity(0, sizeof(hmcf->cpus),
                                               &hmcf->cpus) == 0);
         hmcf->ncpus = ngx_helix_process_cpus();
@@ -260,8 +259,11 @@ ngx_http_helix_init_process(ngx_cycle_t *cycle)
         units[kind->index] = 1e9 / (double) kind->kind->max_work;
     }
 
-    hmcf->exec = ngx_helix_exec_create(cycle, &hmcf->settings, hmcf->zone,
-                                       hmcf->generation, hmcf->pool, units,
+    helix_layer_take(&hmcf->conf.layer, &hmcf->settings);
+
+    hmcf->exec = ngx_helix_exec_create(cycle, &hmcf->settings, &hmcf->conf,
+                                       hmcf->zone, hmcf->generation,
+                                       hmcf->pool, units,
                                        hmcf->cpus_known ? &hmcf->cpus : NULL,
                                        hmcf->ncpus);
 

@@ -493,6 +493,8 @@ is(listing(), $before, 'and nothing is created');
 
 # loaded and not used: no memory, no threads
 
+my $auto;
+
 sub threads {
     my ($want, $name) = @_;
 
@@ -507,6 +509,16 @@ sub threads {
     }, "$want threads");
 
     is(scalar @tasks, $want, $name);
+}
+
+sub threads_of {
+    my ($n) = @_;
+
+    for (16, 2 * $auto) {
+        $n = $_ if $n < $_;
+    }
+
+    return $n > 64 ? 64 : $n;
 }
 
 sub shared {
@@ -546,6 +558,9 @@ ok($t->reload, 'reload to five lines');
 is(shared(), $idle_shared + 1, 'one zone, and only now');
 
 my $s = $t->stats;
+
+$auto = $s->{pool}{concurrency};
+
 my $cpus = qx{getconf _NPROCESSORS_ONLN};
 
 is($s->{zone}, 'helix', 'default zone');
@@ -555,7 +570,9 @@ cmp_ok($s->{pool}{concurrency}, '<=', $cpus, 'not more than there are CPUs');
 is_deeply([@{$s->{pool}}{qw(name busy busy_limit)}],
           ['helix', 0, POSIX::ceil($s->{pool}{concurrency} * 7 / 8)],
           'default pool');
-threads(1 + $s->{pool}{concurrency}, 'as many threads, and only now');
+my $threads = threads_of($s->{pool}{concurrency});
+
+threads(1 + $threads, 'enough threads to raise that, and only now');
 is($s->{strategies}{cpu_pool}{waiting_limit}, 512, 'default queue');
 is($t->get("$plain&cost=70000")->json->{strategy}, 'inline',
    'what is short runs inline');
@@ -563,8 +580,6 @@ is($t->get("$plain&cost=200000000&budget_ms=60000")->json->{strategy},
    'cpu_pool', 'what is not on a thread');
 is($t->get("$plain&explain=0")->status, 200, 'nothing is to be explained');
 is($t->get("$plain&explain=1")->status, 400, 'and nothing is');
-
-my $auto = $s->{pool}{concurrency};
 
 
 # the defaults of the other policy
@@ -584,7 +599,7 @@ http {
 END
 
 ok($t->reload, 'reload to the policy threshold');
-threads(9, 'eight threads');
+threads(1 + threads_of(8), 'its threads');
 
 $s = $t->stats;
 
@@ -619,7 +634,7 @@ $s = $t->stats;
 is($s->{pool}{concurrency}, $auto, 'automatic concurrency');
 is($s->{pool}{busy_limit}, POSIX::ceil($s->{pool}{concurrency} * 7 / 8),
    'busy follows it');
-threads(1 + $s->{pool}{concurrency}, 'as many threads');
+threads(1 + threads_of($auto), 'enough threads');
 is($t->get("$plain&cost=70000")->json->{strategy}, 'cpu_pool', 'they work');
 
 

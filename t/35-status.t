@@ -174,7 +174,7 @@ is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    since
                    verdict attention attention_see
-                   generation pressure pool thresholds received invalid
+                   generation config pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code
                    batches_by_flush strategies kinds
                    crashes dry_run zone_size zone_used workers predictive
@@ -213,7 +213,7 @@ for my $kind (@kinds) {
 }
 
 is_deeply([sort keys %{$s->{pressure}}],
-          [sort qw(value occupancy drops latency)], 'keys of pressure');
+          [sort qw(value occupancy drops latency external)], 'keys of pressure');
 is_deeply([sort keys %{$s->{predictive}}],
           [sort qw(capacity efficiency demand queued_secs margin waste
                    loop_busy lag_secs inline_limit_secs drift calibration

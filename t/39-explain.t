@@ -102,8 +102,8 @@ sub sound {
 
     push @wrong, 'inputs ' . join ' ', sort keys %{$e->{inputs}}
         if join(' ', sort keys %{$e->{inputs}})
-           ne join ' ', sort qw(kind cost work scaling budget_ms pressure busy
-                                concurrency),
+           ne join ' ', sort qw(kind cost work scaling budget_ms pressure
+                                external busy concurrency),
                         $predictive ? () : qw(busy_limit inline_threshold),
                         $predictive || $e->{reason} eq 'pinned'
                             ? () : qw(spawn_threshold);

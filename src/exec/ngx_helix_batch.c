@@ -65,11 +65,47 @@ ngx_helix_batch_add(ngx_helix_job_t *job)
     if (ngx_exiting) {
         ngx_helix_batch_flush(batch, HELIX_FLUSH_SHUTDOWN);
 
-    } else if (batch->unit->n == settings->batch_size) {
+    } else if (batch->unit->n >= settings->batch_size
+               || batch->unit->n == batch->unit->room)
+    {
         ngx_helix_batch_flush(batch, HELIX_FLUSH_FULL);
     }
 
     return NGX_OK;
+}
+
+
+/* What waits has waited since its first job came. */
+
+void
+ngx_helix_batches_apply(ngx_helix_exec_t *exec)
+{
+    uint64_t            waited;
+    ngx_uint_t          i;
+    ngx_helix_batch_t  *batch;
+
+    for (i = 0; i < NGX_HELIX_KINDS; i++) {
+        batch = &exec->batches[i];
+
+        if (batch->unit == NULL) {
+            continue;
+        }
+
+        if (batch->unit->n >= exec->settings->batch_size) {
+            ngx_helix_batch_flush(batch, HELIX_FLUSH_FULL);
+            continue;
+        }
+
+        waited = (ngx_helix_now() - batch->unit->jobs[0]->spec.received)
+                 / 1000000;
+
+        /* a timer that is set anew is not moved by a little */
+
+        ngx_del_timer(&batch->timer);
+        ngx_add_timer(&batch->timer, (waited < exec->settings->batch_delay)
+                                     ? exec->settings->batch_delay - waited
+                                     : 1);
+    }
 }
 
 

@@ -21,6 +21,8 @@
 static int ngx_helix_control_stop(const helix_control_t *control);
 static void ngx_helix_exec_tick(ngx_event_t *ev);
 static void ngx_helix_exec_adapt(ngx_helix_exec_t *exec);
+static ngx_int_t ngx_helix_exec_live(ngx_cycle_t *cycle,
+    ngx_helix_exec_t *exec);
 
 
 void
@@ -58,9 +60,10 @@ ngx_helix_control_stop(const helix_control_t *control)
 
 
 ngx_helix_exec_t *
-ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
-    ngx_helix_zone_t *zone, uint64_t generation, ngx_thread_pool_t *tp,
-    const double *units, const ngx_cpuset_t *cpus, ngx_uint_t ncpus)
+ngx_helix_exec_create(ngx_cycle_t *cycle, helix_settings_t *settings,
+    const ngx_helix_conf_t *conf, ngx_helix_zone_t *zone, uint64_t generation,
+    ngx_thread_pool_t *tp, const double *units, const ngx_cpuset_t *cpus,
+    ngx_uint_t ncpus)
 {
     ngx_helix_exec_t  *exec;
 
@@ -70,7 +73,9 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     }
 
     exec->settings = settings;
+    exec->conf = conf;
     exec->zone = zone;
+    exec->generation = generation;
     exec->log = cycle->log;
 
     ngx_queue_init(&exec->jobs);
@@ -94,8 +99,6 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
                       "refuses jobs until one is free", NGX_HELIX_SLOTS);
     }
 
-    ngx_helix_zone_limit(zone, generation, settings->concurrency);
-
     if (settings->predictive
         && ngx_helix_predict_init(cycle, exec, units, ncpus) != NGX_OK)
     {
@@ -103,6 +106,10 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     }
 
     ngx_helix_record_clock(exec);
+
+    if (ngx_helix_exec_live(cycle, exec) != NGX_OK) {
+        return NULL;
+    }
 
     exec->fd = (ngx_socket_t) -1;
     exec->tick.handler = ngx_helix_exec_tick;
@@ -113,6 +120,28 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, const helix_settings_t *settings,
     ngx_add_timer(&exec->tick, NGX_HELIX_TICK);
 
     return exec;
+}
+
+
+static ngx_int_t
+ngx_helix_exec_live(ngx_cycle_t *cycle, ngx_helix_exec_t *exec)
+{
+    ngx_helix_config_t  *config;
+
+    config = ngx_pcalloc(cycle->pool, 3 * sizeof(ngx_helix_config_t));
+    if (config == NULL) {
+        return NGX_ERROR;
+    }
+
+    exec->live.config = &config[0];
+    exec->live.read = &config[1];
+    exec->live.edited = &config[2];
+
+    (void) ngx_helix_live_adopt(exec, exec->generation);
+
+    ngx_helix_live_look(exec, ngx_helix_now());
+
+    return NGX_OK;
 }
 
 
@@ -181,6 +210,12 @@ ngx_helix_exec_tick(ngx_event_t *ev)
 
     ngx_helix_record_clock(exec);
 
+    if (exec->live.config->generation < exec->generation) {
+        (void) ngx_helix_live_adopt(exec, exec->generation);
+    }
+
+    ngx_helix_live_look(exec, now);
+
     now /= 1000000;
     busy = ngx_helix_tokens_busy(exec->zone);
 
@@ -197,7 +232,8 @@ ngx_helix_exec_tick(ngx_event_t *ev)
               && ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
 
     if (elected) {
-        ngx_helix_history_tick(exec->zone, ngx_helix_now(), exec->pressure);
+        ngx_helix_history_tick(exec->zone, ngx_helix_now(),
+                               ngx_helix_exec_pressure(exec));
     }
 
     if (++exec->ticks % NGX_HELIX_ADAPT == 0 && elected && !ngx_exiting) {
@@ -205,13 +241,6 @@ ngx_helix_exec_tick(ngx_event_t *ev)
     }
 
     ngx_add_timer(&exec->tick, NGX_HELIX_TICK);
-}
-
-
-double
-ngx_helix_exec_pressure(ngx_helix_exec_t *exec)
-{
-    return exec->pressure;
 }
 
 

@@ -23,6 +23,7 @@
 #include <ngx_thread_pool.h>
 
 #include "helix_kind.h"
+#include "helix_layer.h"
 #include "helix_router.h"
 #include "ngx_helix_ring.h"
 #include "ngx_helix_zone.h"
@@ -111,18 +112,28 @@ struct ngx_helix_job_s {
 };
 
 
+/* What nginx.conf says of the settings, for as long as the executor lives. */
+
+typedef struct {
+    helix_layer_t              layer;          /* all values; set: given */
+    ngx_str_t                  file;           /* helix_settings, full name */
+    uint64_t                   file_key;       /* of it; 0: none */
+    ngx_uint_t                 threads;        /* of the pool; 0: not known */
+} ngx_helix_conf_t;
+
+
 /*
  * Worker start and exit.  "generation" is that of the zone when the
- * configuration was read.  "cpus" are the processors that pool threads may use
- * (NULL: leave them as they are), "ncpus" how many these are at most, of a
- * quota too.  "units" are, by kind in the zone, the ns
- * that a unit of work is thought to take.  destroy() ends the jobs that are
- * left as cancelled, without telling their owners.
+ * configuration was read.  "settings" are kept as they are in force.  "cpus"
+ * are the processors that pool threads may use (NULL: leave them as they are),
+ * "ncpus" how many these are at most, of a quota too.  "units" are, by kind in
+ * the zone, the ns that a unit of work is thought to take.  destroy() ends the
+ * jobs that are left as cancelled, without telling their owners.
  */
 ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
-    const helix_settings_t *settings, ngx_helix_zone_t *zone,
-    uint64_t generation, ngx_thread_pool_t *pool, const double *units,
-    const ngx_cpuset_t *cpus, ngx_uint_t ncpus);
+    helix_settings_t *settings, const ngx_helix_conf_t *conf,
+    ngx_helix_zone_t *zone, uint64_t generation, ngx_thread_pool_t *pool,
+    const double *units, const ngx_cpuset_t *cpus, ngx_uint_t ncpus);
 void ngx_helix_exec_destroy(ngx_helix_exec_t *exec);
 
 ngx_helix_zone_t *ngx_helix_exec_zone(ngx_helix_exec_t *exec);
@@ -130,7 +141,8 @@ ngx_helix_zone_t *ngx_helix_exec_zone(ngx_helix_exec_t *exec);
 /* NULL: all are taken, for now this worker must not run jobs. */
 ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
 
-/* Pressure of the router, at most NGX_HELIX_TICK old. */
+/* Pressure of the router, at most NGX_HELIX_TICK old, or that which others
+   report if it is higher. */
 double ngx_helix_exec_pressure(ngx_helix_exec_t *exec);
 
 /*

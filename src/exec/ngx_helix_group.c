@@ -197,6 +197,7 @@ ngx_helix_group_pull(ngx_helix_pool_t *pool, ngx_helix_heap_t *heap,
     spec = &unit->jobs[0]->spec;
 
     batch = helix_router_batch(router, spec->kind_index);
+    batch.max = ngx_min(batch.max, unit->room);
     (void) helix_batch_take(&batch, &spec->entry, now);
 
     ngx_helix_group_take(unit);

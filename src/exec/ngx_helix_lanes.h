@@ -9,6 +9,7 @@
 
 
 #include "ngx_helix_exec.h"
+#include "ngx_helix_live.h"
 
 
 #define NGX_HELIX_SLICE_SPAWN   100000      /* ns a turn of the event loop */
@@ -70,6 +71,7 @@ struct ngx_helix_unit_s {
     helix_flush_t           flush;          /* why a batch is not larger */
 
     uint32_t                n;
+    uint32_t                room;           /* jobs, at most */
     ngx_helix_job_t       **jobs;
     void                  **states;         /* step_batch() */
     uint8_t                *results;
@@ -151,15 +153,34 @@ typedef struct {
 } ngx_helix_batch_t;
 
 
+/* The control block as this worker knows it: what holds, the next that is
+   read, and one to change. */
+
+typedef struct {
+    ngx_helix_config_t     *config;
+    ngx_helix_config_t     *read;
+    ngx_helix_config_t     *edited;
+} ngx_helix_live_t;
+
+
 struct ngx_helix_exec_s {
-    const helix_settings_t *settings;
+    helix_settings_t       *settings;       /* threads read batch_size, nice */
+    const ngx_helix_conf_t *conf;
+    uint64_t                generation;
+    uint64_t                changes;        /* of the control block, seen */
+    uint64_t                config_version;
+    uint64_t                sources_version;
+    ngx_helix_live_t        live;
+    ngx_helix_sources_t     sources;
+    double                  external;       /* the highest of them */
+    uint64_t                external_until; /* ns; 0: there is none */
     ngx_helix_zone_t       *zone;
     ngx_helix_slot_t       *slot;
     ngx_socket_t            fd;             /* see ngx_helix_job_s */
     ngx_log_t              *log;
     ngx_event_t             tick;
     ngx_uint_t              ticks;
-    double                  pressure;
+    double                  pressure;       /* of this router */
     uint64_t                calendar;       /* ns since 1970, less now() */
     ngx_helix_predict_t    *predict;        /* NULL: threshold policy */
     ngx_queue_t             jobs;
@@ -172,6 +193,17 @@ struct ngx_helix_exec_s {
     ngx_queue_t             flights[NGX_HELIX_FLIGHTS];
 };
 
+
+/* [loop] What is published may differ from what is known. */
+void ngx_helix_live_look(ngx_helix_exec_t *exec, uint64_t now);
+
+/* [start, loop] The settings of a newer configuration replace those of an
+   older one: NGX_OK if they did, NGX_DECLINED if they have been, NGX_BUSY. */
+ngx_int_t ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation);
+
+/* [loop] Other settings are in force. */
+void ngx_helix_batches_apply(ngx_helix_exec_t *exec);
+void ngx_helix_pool_apply(ngx_helix_pool_t *pool);
 
 /* Processor time of the calling thread, ns; a system call. */
 uint64_t ngx_helix_cpu(void);

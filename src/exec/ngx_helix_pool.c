@@ -66,7 +66,7 @@ static void ngx_helix_runner_run(void *data, ngx_log_t *log);
 static ngx_helix_unit_t *ngx_helix_runner_take(ngx_helix_pool_t *pool,
     ngx_int_t *token);
 static ngx_helix_unit_t *ngx_helix_runner_next(ngx_helix_pool_t *pool,
-    uint64_t until);
+    ngx_int_t token, uint64_t until);
 static void ngx_helix_runner_release(ngx_helix_pool_t *pool, ngx_int_t token);
 static void ngx_helix_runner_put(ngx_helix_pool_t *pool,
     ngx_helix_unit_t *unit);
@@ -100,14 +100,15 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     }
 
     /* one for each token, one that waits, and as many that have finished and
-       whose event the loop has not seen */
+       whose event the loop has not seen; of all as many as the settings may
+       ever say, since pages that are not used cost nothing */
 
-    n = 2 * exec->settings->concurrency + 1;
+    n = 2 * HELIX_CONCURRENCY_MAX + 1;
 
     /* single jobs and batches have a limit each; those that ran already and
        make way for others come on top */
 
-    pool->heap.size = 2 * exec->settings->queue + n;
+    pool->heap.size = 2 * HELIX_QUEUE_MAX + n;
 
     pool->heap.units = ngx_palloc(cycle->pool,
                                   pool->heap.size * sizeof(void *));
@@ -168,6 +169,15 @@ void
 ngx_helix_pool_destroy(ngx_helix_pool_t *pool)
 {
     (void) pthread_mutex_destroy(&pool->mutex);
+}
+
+
+void
+ngx_helix_pool_apply(ngx_helix_pool_t *pool)
+{
+    if (pool->tp) {
+        ngx_post_event(&pool->added, &ngx_posted_events);
+    }
 }
 
 
@@ -462,7 +472,7 @@ ngx_helix_runner_run(void *data, ngx_log_t *log)
             ngx_helix_runner_put(pool, unit);
         }
 
-        unit = ngx_helix_runner_next(pool, runner->units ? until : 0);
+        unit = ngx_helix_runner_next(pool, token, runner->units ? until : 0);
     } while (unit);
 
     ngx_helix_runner_release(pool, token);
@@ -545,16 +555,20 @@ ngx_helix_runner_take(ngx_helix_pool_t *pool, ngx_int_t *token)
 }
 
 
-/* Another unit for a thread that holds a token already; with "until" only
-   before then: what it has run waits to be answered.  Otherwise another worker
-   may have one that is due earlier. */
+/* Another unit for a thread that holds a token already, unless there are fewer
+   of them now; with "until" only before then: what it has run waits to be
+   answered.  Otherwise another worker may have one that is due earlier. */
 
 static ngx_helix_unit_t *
-ngx_helix_runner_next(ngx_helix_pool_t *pool, uint64_t until)
+ngx_helix_runner_next(ngx_helix_pool_t *pool, ngx_int_t token, uint64_t until)
 {
     uint64_t           now, due;
     ngx_helix_slot_t  *urgent;
     ngx_helix_unit_t  *unit;
+
+    if (!ngx_helix_token_allowed(pool->exec->zone, token)) {
+        return NULL;
+    }
 
     now = ngx_helix_now();
 

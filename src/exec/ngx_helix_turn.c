@@ -68,7 +68,7 @@ ngx_helix_turn_find(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec)
 
         if (first->kind_index == spec->kind_index
             && first->batch_key == spec->batch_key
-            && unit->n < exec->settings->batch_size)
+            && unit->n < exec->settings->batch_size && unit->n < unit->room)
         {
             return unit;
         }
@@ -153,8 +153,9 @@ ngx_helix_turn_unit(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit)
     uint64_t  cpu;
 
     unit->taken = 1;
-    unit->flush = (unit->n == exec->settings->batch_size) ? HELIX_FLUSH_FULL
-                                                          : HELIX_FLUSH_IDLE;
+    unit->flush = (unit->n >= exec->settings->batch_size
+                   || unit->n == unit->room)
+                  ? HELIX_FLUSH_FULL : HELIX_FLUSH_IDLE;
 
     ngx_helix_wait_leave(exec->slot, unit->lane, unit->n);
 

@@ -42,6 +42,7 @@ ngx_helix_unit_create(ngx_helix_job_t *job, ngx_uint_t n)
     unit->states = (void **) (unit->jobs + n);
     unit->results = (uint8_t *) (unit->states + n);
 
+    unit->room = (uint32_t) n;
     unit->kind = job->spec.kind;
     unit->lane = job->spec.strategy;
     unit->due = (uint64_t) -1;

@@ -16,12 +16,13 @@
 #include "helix_kind.h"
 #include "helix_policy.h"
 #include "ngx_helix_exec.h"
+#include "ngx_helix_live.h"
 #include "ngx_helix_zone.h"
 
 
 #define NGX_HTTP_HELIX_VERSION   "0.1.0"
 
-#define NGX_HTTP_HELIX_SETTINGS  32       /* rows of the table, at most */
+#define NGX_HTTP_HELIX_SETTINGS  HELIX_LAYER_ROWS
 
 
 /* Attributes of a job, the bits of "set" and "locked". */
@@ -101,7 +102,8 @@ typedef struct ngx_http_helix_simulation_s  ngx_http_helix_simulation_t;
 
 typedef struct {
     ngx_uint_t                     enabled;       /* helix_pass or _status */
-    helix_settings_t               settings;
+    helix_settings_t               settings;      /* in force, in a worker */
+    ngx_helix_conf_t               conf;          /* as configured */
     ngx_http_helix_place_t         places[NGX_HTTP_HELIX_SETTINGS];
                                                   /* of the table's rows */
     ngx_uint_t                     policy_given;
@@ -114,6 +116,7 @@ typedef struct {
     ngx_cycle_t                   *cycle;
 
     ngx_str_t                      pool_name;
+    ngx_uint_t                     pool_named;    /* in nginx.conf */
     uint64_t                       pool_threads;  /* 0: not given */
     ngx_http_helix_place_t         pool_place;
     ngx_thread_pool_t             *pool;
@@ -142,6 +145,9 @@ typedef enum {
     NGX_HTTP_HELIX_STATUS_PROMETHEUS
 } ngx_http_helix_status_format_t;
 
+
+/* nginx has no name for it */
+#define NGX_HTTP_HELIX_UNPROCESSABLE  422
 
 #define NGX_HTTP_HELIX_STREAMS      32      /* readers at once, unless set */
 #define NGX_HTTP_HELIX_STREAMS_MAX  1024
@@ -197,6 +203,9 @@ typedef struct {
     const char                    *nearest;       /* did_you_mean */
     ngx_uint_t                     known;         /* list the kinds */
     uint64_t                       limit;
+    const char                    *etag;
+    uint64_t                       retry_after;   /* ms */
+    const helix_violations_t      *violations;
     ngx_str_t                      json;          /* the text with the error */
     size_t                         offset;        /* in json */
 } ngx_http_helix_problem_t;
@@ -257,7 +266,10 @@ typedef struct {
     ngx_uint_t                     decided;
     helix_source_t                 source;        /* who decided */
     double                         pressure;      /* seen by the decision */
+    double                         external;      /* likewise, of others */
     ngx_uint_t                     busy;          /* likewise */
+    uint64_t                       busy_limit;    /* threshold policy: in
+                                                     force */
     ngx_helix_job_spec_t           spec;
     ngx_helix_job_t               *job;           /* while it is in a lane */
     ngx_http_cleanup_t            *cleanup;
@@ -476,6 +488,13 @@ ngx_int_t ngx_http_helix_send_body(ngx_http_request_t *r, ngx_uint_t status,
 
 /* 405; "allow" is the list of methods. */
 ngx_int_t ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow);
+
+/* The member "errors" of a problem with settings. */
+void ngx_http_helix_write_violations(helix_json_writer_t *json,
+    const helix_violations_t *violations);
+
+/* Who asks for a change, printable: USER@ADDRESS; NGX_HELIX_AUTHOR bytes. */
+void ngx_http_helix_author(ngx_http_request_t *r, u_char *dst);
 
 /* A problem that is not one of a job. */
 ngx_int_t ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,

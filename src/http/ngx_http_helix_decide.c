@@ -51,6 +51,7 @@ ngx_http_helix_route(ngx_http_helix_ctx_t *ctx, ngx_uint_t explain)
 
     ctx->decided = 1;
     ctx->pressure = ngx_helix_exec_pressure(hmcf->exec);
+    ctx->external = ngx_helix_exec_external(hmcf->exec);
     ctx->busy = ngx_helix_tokens_busy(zone);
 
     pinned = ctx->set & (1 << NGX_HTTP_HELIX_STRATEGY);
@@ -154,6 +155,7 @@ ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
     ngx_http_helix_main_conf_t *hmcf)
 {
     ngx_uint_t          busy;
+    helix_settings_t    settings;
     helix_policy_job_t  job;
 
     ctx->threshold = ngx_helix_zone_threshold(ngx_helix_exec_zone(hmcf->exec),
@@ -180,8 +182,12 @@ ngx_http_helix_threshold(ngx_http_helix_ctx_t *ctx,
 
     busy = (ctx->spec.level && job.cost < ctx->threshold) ? 0 : ctx->busy;
 
-    ctx->decision = helix_threshold_decide(&hmcf->settings, ctx->threshold,
-                                           busy, &job);
+    settings = hmcf->settings;
+    settings.busy = helix_threshold_busy(settings.busy, ctx->external);
+
+    ctx->busy_limit = settings.busy;
+    ctx->decision = helix_threshold_decide(&settings, ctx->threshold, busy,
+                                           &job);
 }
 
 

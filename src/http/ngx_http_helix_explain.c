@@ -22,6 +22,8 @@ static void ngx_http_helix_explain_pool(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx);
 static void ngx_http_helix_explain_threshold(helix_json_writer_t *json,
     ngx_http_helix_ctx_t *ctx, ngx_http_helix_main_conf_t *hmcf);
+static void ngx_http_helix_explain_external(helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx, helix_settings_t *settings);
 static void ngx_http_helix_explain_change(helix_json_writer_t *json,
     const char *fmt, ...);
 static void ngx_http_helix_explain_ms(helix_json_writer_t *json,
@@ -77,6 +79,7 @@ ngx_http_helix_explain_job(ngx_http_request_t *r)
     }
 
     ctx->spec.received = ngx_helix_now();
+    ngx_helix_exec_refresh(hmcf->exec, ctx->spec.received);
 
     rc = ngx_http_helix_check(r, ctx);
 
@@ -170,6 +173,8 @@ ngx_http_helix_explain_inputs(helix_json_writer_t *json,
     helix_json_u64(json, ctx->budget);
     helix_json_key(json, "pressure");
     helix_json_double(json, ctx->pressure);
+    helix_json_key(json, "external");
+    helix_json_double(json, ctx->external);
     helix_json_key(json, "busy");
     helix_json_u64(json, ctx->busy);
     helix_json_key(json, "concurrency");
@@ -177,7 +182,7 @@ ngx_http_helix_explain_inputs(helix_json_writer_t *json,
 
     if (!hmcf->settings.predictive) {
         helix_json_key(json, "busy_limit");
-        helix_json_u64(json, hmcf->settings.busy);
+        helix_json_u64(json, ctx->busy_limit);
         helix_json_key(json, "inline_threshold");
         helix_json_u64(json, hmcf->settings.inline_threshold);
 
@@ -364,13 +369,14 @@ ngx_http_helix_explain_threshold(helix_json_writer_t *json,
 
     if (ctx->decision.reason == HELIX_PRESSURE) {
         ngx_http_helix_explain_change(json, "busy < %uL -> another strategy",
-                                      settings->busy);
+                                      ctx->busy_limit);
+        ngx_http_helix_explain_external(json, ctx, settings);
         return;
     }
 
-    if (settings->busy) {
+    if (ctx->busy_limit) {
         ngx_http_helix_explain_change(json, "busy >= %uL -> batch or drop",
-                                      settings->busy);
+                                      ctx->busy_limit);
     }
 
     if (ctx->decision.strategy != HELIX_INLINE) {
@@ -389,6 +395,21 @@ ngx_http_helix_explain_threshold(helix_json_writer_t *json,
     {
         ngx_http_helix_explain_change(json, "cost >= %uL -> cpu_pool or batch",
                                       ctx->threshold);
+    }
+}
+
+
+/* Below which pressure of others the limit would be above what is busy? */
+
+static void
+ngx_http_helix_explain_external(helix_json_writer_t *json,
+    ngx_http_helix_ctx_t *ctx, helix_settings_t *settings)
+{
+    if (ctx->busy < settings->busy && ctx->busy >= ctx->busy_limit) {
+        ngx_http_helix_explain_change(json, "external < %.3f -> another "
+                                      "strategy",
+                                      1 - (double) ctx->busy
+                                          / (double) settings->busy);
     }
 }
 

@@ -6,6 +6,8 @@ static ngx_int_t ngx_http_helix_level_headers(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
 static ngx_int_t ngx_http_helix_server_timing(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx);
+static ngx_uint_t ngx_http_helix_has_header(ngx_http_request_t *r,
+    const char *name);
 
 
 ngx_int_t
@@ -17,8 +19,12 @@ ngx_http_helix_job_headers(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
 
     hlcf = ngx_http_get_module_loc_conf(r, ngx_http_helix_module);
 
-    if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
-        != NGX_OK)
+    /* the status location has said so already */
+
+    if (!ngx_http_helix_has_header(r, "Cache-Control")
+        && ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store",
+                                     8)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -128,6 +134,27 @@ ngx_http_helix_server_timing(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
                        helix_reason_names[ctx->decision.reason]);
 
     return ngx_http_helix_add_header(r, "Server-Timing", p, last - p);
+}
+
+
+static ngx_uint_t
+ngx_http_helix_has_header(ngx_http_request_t *r, const char *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash && ngx_http_helix_is(&h[i].key, name)) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

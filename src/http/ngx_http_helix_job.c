@@ -107,6 +107,8 @@ ngx_http_helix_run(ngx_http_helix_ctx_t *ctx)
 
     hmcf = ctx->hmcf;
 
+    ngx_helix_exec_refresh(hmcf->exec, ctx->spec.received);
+
     if (ctx->kind->down) {
         ngx_http_helix_not_run(ctx);
         return ngx_http_helix_drop(ctx, HELIX_KERNEL);

@@ -86,7 +86,7 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       ngx_http_helix_snapshot(epoch),
       "Unix time in milliseconds at which the zone was created." },
 
-    { NULL, "generation", "helix_config_generation", NULL, NULL, 0, 0,
+    { NULL, "generation", NULL, NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(generation),
       "Configurations that have used the zone; a reload adds one." },
 
@@ -119,6 +119,15 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       ngx_http_helix_snapshot(loop),
       "Time in which jobs were computed by event loops, of all workers." },
 
+    { "config", "generation", "helix_config_generation", NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(config_version),
+      "Version of the settings in force; a reload adds one, and so does a"
+      " change at run time." },
+
+    { "config", "overrides", "helix_config_overrides", NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(overrides),
+      "Settings that differ from nginx.conf." },
+
     { "pressure", "value", "helix_pressure_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(pressure),
       "Pressure, from 0 to 1." },
@@ -135,6 +144,10 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
     { "pressure", "latency", "helix_pressure_component_ratio",
       "component", "latency", 1, 0,
       ngx_http_helix_snapshot(averages.latency), NULL },
+
+    { "pressure", "external", "helix_pressure_component_ratio",
+      "component", "external", 1, 0,
+      ngx_http_helix_snapshot(external), NULL },
 
     { "pool", "concurrency", "helix_pool_slots", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(concurrency),

@@ -107,7 +107,10 @@ typedef struct {
     uint64_t                     spawn_configured;
     uint64_t                     memory;             /* bytes of jobs */
     uint64_t                     memory_limit;
-    double                       pressure;
+    uint64_t                     config_version;
+    uint64_t                     overrides;          /* of settings */
+    double                       pressure;           /* the higher of both */
+    double                       external;
     double                       deciding;           /* seconds */
     double                       loop;
     helix_pressure_t             averages;

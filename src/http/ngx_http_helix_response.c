@@ -4,10 +4,8 @@
 #include <stdarg.h>
 
 
-/* nginx has no reason phrase for it */
-#define NGX_HTTP_HELIX_UNPROCESSABLE  422
-
 #define NGX_HTTP_HELIX_PROBLEM_LEN   4096
+#define NGX_HTTP_HELIX_ERRORS_LEN    16384
 #define NGX_HTTP_HELIX_VALUE_LEN     64
 
 
@@ -92,7 +90,7 @@ ngx_http_helix_send_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx)
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "helix: %s: %V", ctx->problem.code, &ctx->problem.detail);
 
-    return ngx_http_helix_send_problem_json(r, ctx, 0);
+    return ngx_http_helix_send_problem_json(r, ctx, ctx->problem.retry_after);
 }
 
 
@@ -161,6 +159,7 @@ static ngx_int_t
 ngx_http_helix_send_problem_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, uint64_t retry_after)
 {
+    size_t                size;
     u_char               *p, *value, *last;
     helix_json_writer_t   json;
 
@@ -170,12 +169,15 @@ ngx_http_helix_send_problem_json(ngx_http_request_t *r,
                : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, NGX_HTTP_HELIX_PROBLEM_LEN);
+    size = NGX_HTTP_HELIX_PROBLEM_LEN
+           + (ctx->problem.violations ? NGX_HTTP_HELIX_ERRORS_LEN : 0);
+
+    p = ngx_pnalloc(r->pool, size);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    helix_json_writer_init(&json, (char *) p, NGX_HTTP_HELIX_PROBLEM_LEN - 1);
+    helix_json_writer_init(&json, (char *) p, size - 1);
 
     helix_json_object(&json);
     ngx_http_helix_write_problem(r, ctx, &json);
@@ -266,6 +268,16 @@ ngx_http_helix_write_problem(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     if (problem->limit) {
         helix_json_key(json, "limit");
         helix_json_u64(json, problem->limit);
+    }
+
+    if (problem->etag) {
+        helix_json_key(json, "etag");
+        helix_json_cstring(json, problem->etag);
+    }
+
+    if (problem->violations) {
+        helix_json_key(json, "errors");
+        ngx_http_helix_write_violations(json, problem->violations);
     }
 
     if (problem->status == NGX_HTTP_BAD_REQUEST

@@ -1,4 +1,5 @@
 
+#include "ngx_http_helix_config.h"
 #include "ngx_http_helix_page.h"
 #include "ngx_http_helix_stream.h"
 
@@ -82,6 +83,11 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
 
     { ngx_string("/api/simulate"), 0, NULL, ngx_http_helix_simulate,
       NGX_HTTP_POST, "POST" },
+
+    { ngx_string("/api/config"), 1, ngx_http_helix_read_config,
+      ngx_http_helix_write_config,
+      NGX_HTTP_HELIX_READ|NGX_HTTP_HELIX_WRITE,
+      "GET, HEAD, POST, PATCH, DELETE" },
 
     { ngx_null_string, 0, NULL, NULL, 0, NULL }
 };
@@ -361,6 +367,8 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
 
     settings = &hmcf->settings;
 
+    ngx_helix_exec_refresh(hmcf->exec, ngx_helix_now());
+
     s->hmcf = hmcf;
     ngx_memzero(&s->hist, sizeof(helix_hist_t));
     s->zone = ngx_helix_exec_zone(hmcf->exec);
@@ -399,8 +407,15 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
 
     ngx_helix_exec_insight(hmcf->exec, &s->insight);
 
+    s->external = ngx_helix_exec_external(hmcf->exec);
     s->pressure = helix_pressure_score(&s->averages, now,
                                        (double) s->busy / s->concurrency);
+    s->pressure = ngx_max(s->pressure, s->external);
+
+    s->config_version = ngx_helix_exec_version(hmcf->exec);
+    s->overrides = __builtin_popcountll(
+                       ngx_helix_exec_config(hmcf->exec)->runtime.set
+                       | ngx_helix_exec_config(hmcf->exec)->settings.set);
 }
 
 

@@ -53,6 +53,21 @@ helix_threshold_decide(const helix_settings_t *settings,
 
 
 uint64_t
+helix_threshold_busy(uint64_t busy, double external)
+{
+    double  limit;
+
+    if (busy == 0 || !(external > 0)) {
+        return busy;
+    }
+
+    limit = ceil((double) busy * (1 - helix_clamp01(external)));
+
+    return (limit < 1) ? 1 : (uint64_t) limit;
+}
+
+
+uint64_t
 helix_threshold_adapt(const helix_settings_t *settings, uint64_t threshold,
     uint64_t p95, uint64_t samples)
 {

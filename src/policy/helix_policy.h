@@ -40,6 +40,12 @@ helix_decision_t helix_threshold_decide(const helix_settings_t *settings,
     uint64_t spawn_threshold, uint64_t busy, const helix_policy_job_t *job);
 
 /*
+ * The busy limit while others report a pressure of 0..1: ceil(busy (1 - p)), at
+ * least 1; unchanged at 0, and if it is off.
+ */
+uint64_t helix_threshold_busy(uint64_t busy, double external);
+
+/*
  * The adapted spawn threshold after one tick, given the 95th percentile of
  * the latencies of "samples" pool jobs, ms.  Unchanged below 10 samples:
  *

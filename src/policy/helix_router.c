@@ -110,7 +110,9 @@ helix_router_capacity(const helix_router_t *router)
 
     capacity = (double) router->settings->concurrency * router->efficiency;
 
-    return (capacity < router->cpus) ? capacity : router->cpus;
+    capacity = (capacity < router->cpus) ? capacity : router->cpus;
+
+    return capacity * (1 - HELIX_ROUTER_YIELD * router->external);
 }
 
 

@@ -32,6 +32,8 @@
 #define HELIX_ROUTER_PEERS    128
 #define HELIX_ROUTER_FLOOR    5000         /* ns: shorter jobs teach nothing */
 #define HELIX_ROUTER_FEW      8            /* samples of the living */
+#define HELIX_ROUTER_YIELD    0.9          /* of the capacity, when the pressure
+                                              of others is 1 */
 
 
 /* Laws that can be left out, for the simulator's table; 0: all in force. */
@@ -127,6 +129,8 @@ typedef struct {
     uint32_t                 nkinds;
     uint32_t                 workers;    /* alive */
     double                   cpus;       /* that this process may use */
+    double                   external;   /* pressure that others report, 0..1:
+                                            leaves less of the capacity */
     uint32_t                 without;    /* HELIX_WITHOUT_... */
 
     double                   unit[HELIX_REPORT_KINDS];   /* prior, ns */

@@ -483,7 +483,7 @@ helix_router_batch(const helix_router_t *router, uint32_t kind)
     batch.time = 0;
     batch.until = INFINITY;
     batch.n = 0;
-    batch.max = (uint32_t) router->settings->batch_size;
+    batch.max = (uint32_t) helix_get(&router->settings->batch_size);
 
     __atomic_load(&router->batching[kind].added, &batch.added,
                   __ATOMIC_RELAXED);

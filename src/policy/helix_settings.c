@@ -11,7 +11,6 @@
 
 #define HELIX_PARAMETERS_MAX    8                    /* of one directive */
 #define HELIX_QUOTE_MAX         48                   /* bytes of user's text */
-#define HELIX_PRINT_MAX         64
 #define HELIX_EXPECTED_MAX      96
 
 
@@ -31,13 +30,14 @@ const helix_setting_t  helix_settings_table[] = {
       8, 1, HELIX_CONCURRENCY_MAX, false },
     { "cpu_queue_cap", "helix_pool", "queue",
       HELIX_SETTING_NUMBER, 0, offsetof(helix_settings_t, queue),
-      512, 1, 65536, false },
+      512, 1, HELIX_QUEUE_MAX, false },
     { "backpressure_busy_threshold", "helix_pool", "busy",
       HELIX_SETTING_NUMBER, HELIX_SETTING_OFF,
       offsetof(helix_settings_t, busy),
       7, 1, HELIX_CONCURRENCY_MAX, false },
     { "pool_nice", "helix_pool", "nice",
-      HELIX_SETTING_NUMBER, 0, offsetof(helix_settings_t, nice),
+      HELIX_SETTING_NUMBER, HELIX_SETTING_FIXED,
+      offsetof(helix_settings_t, nice),
       5, 0, 19, false },
     { "pool_memory_bytes", "helix_pool", "memory",
       HELIX_SETTING_SIZE, 0, offsetof(helix_settings_t, memory),
@@ -48,7 +48,7 @@ const helix_setting_t  helix_settings_table[] = {
       1, 0, 1, false },
     { "batch_max_size", "helix_batch", "size",
       HELIX_SETTING_NUMBER, 0, offsetof(helix_settings_t, batch_size),
-      8, 2, 1024, false },
+      8, 2, HELIX_BATCH_MAX, false },
     { "batch_max_delay_ms", "helix_batch", "delay",
       HELIX_SETTING_TIME, 0, offsetof(helix_settings_t, batch_delay),
       10, 1, 10000, false },
@@ -111,9 +111,6 @@ static void helix_setting_invalid(const helix_setting_t *row,
 static void helix_setting_range(const helix_setting_t *row, const char *value,
     size_t len, char *error);
 static void helix_setting_expected(const helix_setting_t *row, char *dst);
-static void helix_setting_print(const helix_setting_t *row, double value,
-    char *dst);
-static void helix_setting_quote(const char *text, size_t len, char *dst);
 
 
 void
@@ -241,37 +238,6 @@ helix_setting_set(const helix_setting_t *row, helix_settings_t *settings,
     }
 
     return rc == HELIX_NUMBER_OK;
-}
-
-
-bool
-helix_settings_check(const helix_settings_t *settings, char *error)
-{
-    if (settings->inline_threshold >= settings->spawn_threshold) {
-        snprintf(error, HELIX_SETTING_ERROR_MAX,
-                 "helix_inline_threshold %" PRIu64 " must be below "
-                 "helix_spawn_threshold %" PRIu64,
-                 settings->inline_threshold, settings->spawn_threshold);
-        return false;
-    }
-
-    if (settings->queue < settings->concurrency) {
-        snprintf(error, HELIX_SETTING_ERROR_MAX,
-                 "helix_pool queue=%" PRIu64 " must be at least "
-                 "concurrency=%" PRIu64,
-                 settings->queue, settings->concurrency);
-        return false;
-    }
-
-    if (settings->busy > settings->concurrency) {
-        snprintf(error, HELIX_SETTING_ERROR_MAX,
-                 "helix_pool busy=%" PRIu64 " must be at most "
-                 "concurrency=%" PRIu64,
-                 settings->busy, settings->concurrency);
-        return false;
-    }
-
-    return true;
 }
 
 
@@ -446,7 +412,7 @@ static void
 helix_setting_unknown(const char *directive, const helix_setting_t *bare,
     const char *text, size_t name_len, size_t len, char *error)
 {
-    char         quoted[HELIX_QUOTE_MAX + 4];
+    char         quoted[HELIX_SETTING_QUOTE_MAX];
     char         expected[HELIX_EXPECTED_MAX];
     const char  *near;
     const char  *names[HELIX_PARAMETERS_MAX + 1];
@@ -509,7 +475,7 @@ static void
 helix_setting_invalid(const helix_setting_t *row, const char *value,
     size_t len, char *error)
 {
-    char  quoted[HELIX_QUOTE_MAX + 4];
+    char  quoted[HELIX_SETTING_QUOTE_MAX];
     char  expected[HELIX_EXPECTED_MAX];
 
     helix_setting_quote(value, len, quoted);
@@ -532,9 +498,9 @@ static void
 helix_setting_range(const helix_setting_t *row, const char *value, size_t len,
     char *error)
 {
-    char         min[HELIX_PRINT_MAX];
-    char         max[HELIX_PRINT_MAX];
-    char         quoted[HELIX_QUOTE_MAX + 4];
+    char         min[HELIX_SETTING_TEXT_MAX];
+    char         max[HELIX_SETTING_TEXT_MAX];
+    char         quoted[HELIX_SETTING_QUOTE_MAX];
     const char  *parameter, *equals;
 
     helix_setting_quote(value, len, quoted);
@@ -561,7 +527,7 @@ helix_setting_range(const helix_setting_t *row, const char *value, size_t len,
 static void
 helix_setting_expected(const helix_setting_t *row, char *dst)
 {
-    char         initial[HELIX_PRINT_MAX];
+    char         initial[HELIX_SETTING_TEXT_MAX];
     const char  *noun, *word;
 
     if (row->type == HELIX_SETTING_FLAG) {
@@ -580,9 +546,7 @@ helix_setting_expected(const helix_setting_t *row, char *dst)
 }
 
 
-/* As it would be written in the configuration. */
-
-static void
+void
 helix_setting_print(const helix_setting_t *row, double value, char *dst)
 {
     size_t    i;
@@ -595,6 +559,13 @@ helix_setting_print(const helix_setting_t *row, double value, char *dst)
 
     number = (uint64_t) value;
 
+    if (row->type == HELIX_SETTING_FLAG
+        || (number == 0 && (row->flags & HELIX_SETTING_OFF)))
+    {
+        snprintf(dst, HELIX_SETTING_TEXT_MAX, "%s", number ? "on" : "off");
+        return;
+    }
+
     if (row->type == HELIX_SETTING_SIZE) {
         for (i = 0; i < sizeof(helix_size_units) - 1 && number != 0
                     && number % 1024 == 0; i++)
@@ -602,13 +573,13 @@ helix_setting_print(const helix_setting_t *row, double value, char *dst)
             number /= 1024;
         }
 
-        snprintf(dst, HELIX_PRINT_MAX, "%" PRIu64 "%.*s", number, i ? 1 : 0,
-                 &helix_size_units[i ? i - 1 : 0]);
+        snprintf(dst, HELIX_SETTING_TEXT_MAX, "%" PRIu64 "%.*s", number,
+                 i ? 1 : 0, &helix_size_units[i ? i - 1 : 0]);
         return;
     }
 
     if (row->type != HELIX_SETTING_TIME) {
-        snprintf(dst, HELIX_PRINT_MAX, "%" PRIu64, number);
+        snprintf(dst, HELIX_SETTING_TEXT_MAX, "%" PRIu64, number);
         return;
     }
 
@@ -618,14 +589,12 @@ helix_setting_print(const helix_setting_t *row, double value, char *dst)
         }
     }
 
-    snprintf(dst, HELIX_PRINT_MAX, "%" PRIu64 "%s",
+    snprintf(dst, HELIX_SETTING_TEXT_MAX, "%" PRIu64 "%s",
              number / helix_time_units[i].ms, helix_time_units[i].name);
 }
 
 
-/* User's text goes to a log: no control characters, and not much of it. */
-
-static void
+void
 helix_setting_quote(const char *text, size_t len, char *dst)
 {
     char    c;

@@ -16,7 +16,11 @@
 
 
 #define HELIX_SETTING_ERROR_MAX  256
+#define HELIX_SETTING_TEXT_MAX   64      /* of a value, as written */
+#define HELIX_SETTING_QUOTE_MAX  52      /* of a user's text, in a sentence */
 #define HELIX_CONCURRENCY_MAX    64      /* tokens in the zone */
+#define HELIX_QUEUE_MAX          65536
+#define HELIX_BATCH_MAX          1024
 
 
 typedef struct {
@@ -51,6 +55,7 @@ typedef enum {
 
 #define HELIX_SETTING_AUTO   0x1        /* "auto" is accepted: see .automatic */
 #define HELIX_SETTING_OFF    0x2        /* "off" is accepted: 0 */
+#define HELIX_SETTING_FIXED  0x4        /* by the configuration alone */
 
 
 /*
@@ -102,6 +107,12 @@ const helix_setting_t *helix_setting_find(const char *directive,
  */
 bool helix_setting_set(const helix_setting_t *row, helix_settings_t *settings,
     const char *value, size_t len, uint64_t automatic, char *error);
+
+/* A value of a row as it would be written in the configuration. */
+void helix_setting_print(const helix_setting_t *row, double value, char *dst);
+
+/* User's text for a log: no control characters, and not much of it. */
+void helix_setting_quote(const char *text, size_t len, char *dst);
 
 /*
  * The rules between settings; the first that is broken as a sentence:

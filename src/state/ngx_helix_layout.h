@@ -13,6 +13,7 @@
 
 #include "ngx_helix_zone.h"
 #include "ngx_helix_base.h"
+#include "ngx_helix_control.h"
 #include "ngx_helix_history.h"
 #include "ngx_helix_process.h"
 #include "ngx_helix_ring.h"
@@ -63,6 +64,18 @@ struct ngx_helix_slot_s {
 };
 
 
+typedef struct {
+    uint64_t                  changes ngx_helix_aligned;
+    uint64_t                  config_version;
+    uint64_t                  sources_version;
+
+    ngx_helix_process_t       writer ngx_helix_aligned;     /* 0: none */
+
+    ngx_helix_config_t        config[2];
+    ngx_helix_sources_t       sources[2];
+} ngx_helix_control_block_t;
+
+
 struct ngx_helix_zone_s {
     uint64_t                  magic;
     uint64_t                  layout;
@@ -73,8 +86,6 @@ struct ngx_helix_zone_s {
 
     uint64_t                  elected;       /* ms of its last tick and slot
                                                 number in the low byte */
-    uint64_t                  limited_by;    /* generation that has set: */
-    uint64_t                  concurrency;
     uint64_t                  threshold;     /* of spawn, adapted */
     uint64_t                  adapted_from;  /* the configured one */
     helix_hist_t              window;        /* see ngx_helix_zone_window() */
@@ -84,6 +95,8 @@ struct ngx_helix_zone_s {
 
     uint64_t                  nkinds;
     char                      kinds[NGX_HELIX_KINDS][NGX_HELIX_KIND_NAME];
+
+    ngx_helix_control_block_t control;
 
     /* 0: free, else the holder's slot + 1 */
     uint8_t                   tokens[NGX_HELIX_TOKENS] ngx_helix_aligned;

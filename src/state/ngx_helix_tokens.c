@@ -24,7 +24,7 @@ ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
     ngx_uint_t  i, limit;
 
     number = ngx_helix_slot_number(zone, slot);
-    limit = ngx_helix_get(&zone->concurrency);
+    limit = ngx_helix_config_concurrency(zone);
 
     for (i = 0; i < ngx_min(limit, NGX_HELIX_TOKENS); i++) {
 
@@ -37,9 +37,14 @@ ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
         if (__atomic_compare_exchange_n(&zone->tokens[i], &none, number, 0,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         {
-            /* those above a limit that was lowered count too */
+            /* those above a limit that was lowered count too; it may have been
+               just now */
 
-            if (ngx_helix_tokens_busy(zone) <= limit) {
+            limit = ngx_helix_config_concurrency(zone);
+
+            if (i < limit
+                && ngx_helix_tokens_busy(zone) <= limit)
+            {
                 return i;
             }
 
@@ -49,6 +54,13 @@ ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot)
     }
 
     return NGX_BUSY;
+}
+
+
+ngx_uint_t
+ngx_helix_token_allowed(ngx_helix_zone_t *zone, ngx_int_t token)
+{
+    return (uint64_t) token < ngx_helix_config_concurrency(zone);
 }
 
 

@@ -197,12 +197,8 @@ ngx_helix_zone_epoch(ngx_helix_zone_t *zone)
 
 
 uint64_t
-ngx_helix_zone_begin(ngx_helix_zone_t *zone, uint64_t threshold)
+ngx_helix_zone_begin(ngx_helix_zone_t *zone)
 {
-    if (ngx_helix_get(&zone->adapted_from) != threshold) {
-        ngx_helix_zone_set_threshold(zone, threshold, threshold);
-    }
-
     return __atomic_add_fetch(&zone->generation, 1, __ATOMIC_RELAXED);
 }
 
@@ -440,21 +436,6 @@ ngx_helix_zone_slots(ngx_helix_zone_t *zone, ngx_helix_slot_info_t *info)
     }
 
     return n;
-}
-
-
-void
-ngx_helix_zone_limit(ngx_helix_zone_t *zone, uint64_t generation,
-    uint64_t concurrency)
-{
-    /* a worker of an older configuration that comes up late has no say */
-
-    if (generation < ngx_helix_get(&zone->limited_by)) {
-        return;
-    }
-
-    ngx_helix_set(&zone->limited_by, generation);
-    ngx_helix_set(&zone->concurrency, concurrency);
 }
 
 

@@ -154,9 +154,9 @@ const char *ngx_helix_zone_kind_name(ngx_helix_zone_t *zone, ngx_uint_t kind);
 uint64_t ngx_helix_zone_epoch(ngx_helix_zone_t *zone);       /* Unix ms */
 uint64_t ngx_helix_zone_generation(ngx_helix_zone_t *zone);
 
-/* A new configuration with this spawn threshold goes into force; its
-   generation.  Master, when nothing can fail any more. */
-uint64_t ngx_helix_zone_begin(ngx_helix_zone_t *zone, uint64_t threshold);
+/* A new configuration goes into force; its generation.  Master, when nothing
+   can fail any more. */
+uint64_t ngx_helix_zone_begin(ngx_helix_zone_t *zone);
 
 
 /*
@@ -253,10 +253,12 @@ uint64_t ngx_helix_memory(ngx_helix_zone_t *zone);
 
 /*
  * Tokens: the right to run on a pool thread.  Any thread.  take() gives the
- * index of a token, or NGX_BUSY.  How many there are is the concurrency of the
- * newest configuration, for the workers of older ones too.
+ * index of a token, or NGX_BUSY.  How many there are is what the control block
+ * says, for the workers of older configurations too; allowed() is whether a
+ * token is one of them.
  */
 ngx_int_t ngx_helix_token_take(ngx_helix_zone_t *zone, ngx_helix_slot_t *slot);
+ngx_uint_t ngx_helix_token_allowed(ngx_helix_zone_t *zone, ngx_int_t token);
 void ngx_helix_token_release(ngx_helix_zone_t *zone, ngx_int_t token);
 ngx_uint_t ngx_helix_tokens_busy(ngx_helix_zone_t *zone);
 
@@ -276,11 +278,6 @@ ngx_helix_slot_t *ngx_helix_zone_urgent(ngx_helix_zone_t *zone,
 uint32_t ngx_helix_wakeups(ngx_helix_slot_t *slot);
 void ngx_helix_sleep(ngx_helix_slot_t *slot, uint32_t seen);
 void ngx_helix_wake(ngx_helix_slot_t *slot);
-
-/* The concurrency of the newest configuration, which binds the workers of older
-   ones too; every worker sets it when it starts. */
-void ngx_helix_zone_limit(ngx_helix_zone_t *zone, uint64_t generation,
-    uint64_t concurrency);
 
 /* The spawn threshold adapted from the configured one; that itself if it is
    not adapted, or was adapted from another that a reload has replaced.  Set by

@@ -277,6 +277,8 @@ main(void)
 {
     ngx_uint_t  i;
 
+    static ngx_helix_config_t  config;
+
     zone = aligned_alloc(NGX_HELIX_LINE,
                          ngx_align(sizeof(ngx_helix_zone_t), NGX_HELIX_LINE));
     ngx_memzero(zone, sizeof(ngx_helix_zone_t));
@@ -285,7 +287,8 @@ main(void)
     helix_settings_init(&settings);
     helix_settings_resolve(&settings, false);
 
-    ngx_helix_zone_limit(zone, 1, 8);
+    config.concurrency = 8;
+    (void) ngx_helix_config_publish(zone, &config);
     slot = ngx_helix_slot_claim(zone, NULL);
 
     settings.concurrency = 2;

@@ -75,6 +75,7 @@ typedef struct {
     ngx_cycle_t           cycle;
     ngx_helix_exec_t     *exec;
     helix_settings_t      settings;
+    ngx_helix_conf_t      conf;
     ngx_rbtree_t          timers;
     ngx_rbtree_node_t     sentinel;
     ngx_thread_task_t    *tasks[TASKS]; /* posted, not started */
@@ -947,11 +948,13 @@ start_worker(worker_t *worker)
     generation = ngx_helix_zone_generation(zone);
     FUZZ_ASSERT(ngx_helix_zone_init(&shm_zone, zone) == zone);
     FUZZ_ASSERT(ngx_helix_zone_generation(zone) == generation);
-    FUZZ_ASSERT(ngx_helix_zone_begin(zone, worker->settings.spawn_threshold)
-                == generation + 1);
+    FUZZ_ASSERT(ngx_helix_zone_begin(zone) == generation + 1);
+
+    helix_layer_take(&worker->conf.layer, &worker->settings);
+    worker->conf.layer.set = (uint64_t) -1;
 
     worker->exec = ngx_helix_exec_create(&worker->cycle, &worker->settings,
-                                         zone, generation + 1,
+                                         &worker->conf, zone, generation + 1,
                                          (ngx_thread_pool_t *) worker,
                                          units, NULL, 2);
     FUZZ_ASSERT(worker->exec != NULL);

@@ -1,0 +1,535 @@
+
+/* Changes of settings: checked as a whole, published as a whole, logged. */
+
+#include "ngx_helix_lanes.h"
+
+
+/* While the writers' word is held. */
+
+typedef struct {
+    ngx_helix_config_t   *config;
+    helix_settings_t      before;
+    helix_settings_t      after;
+    uint64_t              version;     /* that it was read at */
+    ngx_helix_change_t   *change;
+} ngx_helix_editing_t;
+
+
+static ngx_int_t ngx_helix_edit_begin(ngx_helix_exec_t *exec,
+    ngx_helix_editing_t *e);
+static ngx_uint_t ngx_helix_edit_expected(ngx_helix_edit_t *edit,
+    uint64_t version);
+static ngx_uint_t ngx_helix_edit_layers(ngx_helix_exec_t *exec,
+    ngx_helix_editing_t *e, ngx_helix_edit_t *edit);
+static void ngx_helix_edit_normalize(ngx_helix_exec_t *exec,
+    ngx_helix_config_t *config);
+static void ngx_helix_edit_set(ngx_helix_config_t *config, ngx_uint_t row,
+    uint64_t value, const char *by);
+static void ngx_helix_edit_merge(ngx_helix_exec_t *exec,
+    ngx_helix_config_t *config, helix_settings_t *settings);
+static ngx_uint_t ngx_helix_edit_same(const ngx_helix_config_t *config,
+    const ngx_helix_override_t *override, ngx_uint_t row);
+static void ngx_helix_edit_repair(ngx_helix_exec_t *exec,
+    ngx_helix_editing_t *e);
+static void ngx_helix_edit_publish(ngx_helix_exec_t *exec,
+    ngx_helix_editing_t *e, ngx_helix_by_t source, const char *by);
+static void ngx_helix_edit_log(ngx_helix_exec_t *exec,
+    ngx_helix_editing_t *e);
+static void ngx_helix_edit_kept(ngx_helix_exec_t *exec, ngx_uint_t row,
+    uint64_t value, const char *why);
+
+
+ngx_int_t
+ngx_helix_exec_edit(ngx_helix_exec_t *exec, ngx_helix_edit_t *edit,
+    helix_violations_t *violations)
+{
+    uint64_t             changed;
+    ngx_helix_editing_t  e;
+
+    if (ngx_helix_edit_begin(exec, &e) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    if (!ngx_helix_edit_expected(edit, e.version)) {
+        ngx_helix_control_unlock(exec->zone);
+        return NGX_ABORT;
+    }
+
+    changed = edit->values.set;
+
+    helix_layer_fixed(&edit->values, &e.config->conf, violations);
+
+    /* the rest is looked at with them, so that all is told at once */
+
+    if (!ngx_helix_edit_layers(exec, &e, edit) && violations->n == 0) {
+        ngx_helix_control_unlock(exec->zone);
+        return NGX_OK;
+    }
+
+    ngx_helix_edit_merge(exec, e.config, &e.after);
+
+    helix_settings_verify(&e.after, changed, exec->conf->threads, violations);
+
+    if (violations->n) {
+        ngx_helix_control_unlock(exec->zone);
+        return NGX_DECLINED;
+    }
+
+    ngx_helix_edit_publish(exec, &e, edit->source, edit->by);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_helix_edit_begin(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
+{
+    ngx_memzero(e, sizeof(ngx_helix_editing_t));
+
+    e->config = exec->live.edited;
+
+    if (ngx_helix_control_lock(exec->zone) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    e->version = ngx_helix_config_read(exec->zone, e->config);
+
+    if (e->version == 0) {
+        ngx_memzero(e->config, sizeof(ngx_helix_config_t));
+        e->config->conf = exec->conf->layer;
+    }
+
+    ngx_helix_edit_merge(exec, e->config, &e->before);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_helix_edit_expected(ngx_helix_edit_t *edit, uint64_t version)
+{
+    ngx_uint_t  i;
+
+    if (!edit->conditional) {
+        return 1;
+    }
+
+    for (i = 0; i < edit->nexpected; i++) {
+        if (edit->expected[i] == version) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Is anything different? */
+
+static ngx_uint_t
+ngx_helix_edit_layers(ngx_helix_exec_t *exec, ngx_helix_editing_t *e,
+    ngx_helix_edit_t *edit)
+{
+    ngx_uint_t      i;
+    helix_layer_t   before;
+
+    /* values of rows that are not set are zero: layers are compared */
+
+    if (edit->source == NGX_HELIX_BY_FILE) {
+        before = e->config->settings;
+        ngx_memzero(&e->config->settings, sizeof(helix_layer_t));
+
+        for (i = 0; i < helix_settings_rows(); i++) {
+            if (helix_layer_has(&edit->values, i)) {
+                e->config->settings.set |= 1ULL << i;
+                e->config->settings.values[i] = edit->values.values[i];
+            }
+        }
+
+        ngx_helix_edit_normalize(exec, e->config);
+
+        return ngx_memcmp(&before, &e->config->settings,
+                          sizeof(helix_layer_t))
+               != 0;
+    }
+
+    before = e->config->runtime;
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+
+        if (helix_layer_has(&edit->values, i)) {
+            ngx_helix_edit_set(e->config, i, edit->values.values[i], edit->by);
+
+        } else if (edit->op == NGX_HELIX_EDIT_REPLACE
+                   || (edit->back >> i & 1))
+        {
+            e->config->runtime.set &= ~(1ULL << i);
+            e->config->runtime.values[i] = 0;
+        }
+    }
+
+    ngx_helix_edit_normalize(exec, e->config);
+
+    return ngx_memcmp(&before, &e->config->runtime, sizeof(helix_layer_t))
+           != 0;
+}
+
+
+/* What would be so anyway is no override. */
+
+static void
+ngx_helix_edit_normalize(ngx_helix_exec_t *exec, ngx_helix_config_t *config)
+{
+    ngx_uint_t        i;
+    helix_layer_t     beneath, values;
+    helix_settings_t  settings;
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+
+        if (!helix_layer_has(&config->runtime, i)) {
+            continue;
+        }
+
+        /* without this one alone: what follows another one follows it */
+
+        beneath = config->runtime;
+        beneath.set &= ~(1ULL << i);
+
+        settings = *exec->settings;
+        helix_layers_merge(&config->conf, &config->settings, &beneath,
+                           &settings);
+        helix_layer_take(&values, &settings);
+
+        if (values.values[i] == config->runtime.values[i]) {
+            config->runtime.set &= ~(1ULL << i);
+            config->runtime.values[i] = 0;
+        }
+    }
+}
+
+
+static void
+ngx_helix_edit_set(ngx_helix_config_t *config, ngx_uint_t row, uint64_t value,
+    const char *by)
+{
+    ngx_time_t            *tp;
+    ngx_helix_override_t  *override;
+
+    override = &config->overrides[row];
+
+    if (helix_layer_has(&config->runtime, row)
+        && config->runtime.values[row] == value)
+    {
+        return;
+    }
+
+    config->runtime.set |= 1ULL << row;
+    config->runtime.values[row] = value;
+
+    tp = ngx_timeofday();
+
+    ngx_memzero(override, sizeof(ngx_helix_override_t));
+
+    override->given = helix_layer_has(&config->conf, row);
+    override->base = config->conf.values[row];
+    override->at = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    (void) ngx_cpystrn((u_char *) override->by, (u_char *) by,
+                       NGX_HELIX_AUTHOR);
+}
+
+
+static void
+ngx_helix_edit_merge(ngx_helix_exec_t *exec, ngx_helix_config_t *config,
+    helix_settings_t *settings)
+{
+    *settings = *exec->settings;
+
+    helix_layers_merge(&config->conf, &config->settings, &config->runtime,
+                       settings);
+}
+
+
+/* What nginx.conf does not say is the same whatever is derived for it. */
+
+static ngx_uint_t
+ngx_helix_edit_same(const ngx_helix_config_t *config,
+    const ngx_helix_override_t *override, ngx_uint_t row)
+{
+    uint64_t  given;
+
+    given = helix_layer_has(&config->conf, row);
+
+    return override->given == given
+           && (!given || override->base == config->conf.values[row]);
+}
+
+
+static void
+ngx_helix_edit_publish(ngx_helix_exec_t *exec, ngx_helix_editing_t *e,
+    ngx_helix_by_t source, const char *by)
+{
+    ngx_uint_t           i;
+    ngx_time_t          *tp;
+    helix_layer_t        from, to;
+    ngx_helix_zone_t    *zone;
+    ngx_helix_change_t  *change;
+
+    zone = exec->zone;
+    tp = ngx_timeofday();
+
+    ngx_helix_edit_merge(exec, e->config, &e->after);
+
+    helix_layer_take(&from, &e->before);
+    helix_layer_take(&to, &e->after);
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+
+        if (e->version == 0 || from.values[i] == to.values[i]) {
+            continue;
+        }
+
+        if (e->change == NULL) {
+            change = ngx_helix_config_remember(e->config);
+            change->version = e->version + 1;
+            change->at = (uint64_t) tp->sec * 1000 + tp->msec;
+            change->source = source;
+            (void) ngx_cpystrn((u_char *) change->by, (u_char *) by,
+                               NGX_HELIX_AUTHOR);
+            e->change = change;
+        }
+
+        e->change->rows |= 1ULL << i;
+        e->change->from[i] = from.values[i];
+        e->change->to[i] = to.values[i];
+    }
+
+    e->config->concurrency = e->after.concurrency;
+
+    /* before anybody goes by the new one */
+
+    if (e->after.spawn_threshold != e->before.spawn_threshold) {
+        ngx_helix_zone_set_threshold(zone, e->after.spawn_threshold,
+                                     e->after.spawn_threshold);
+    }
+
+    (void) ngx_helix_config_publish(zone, e->config);
+
+    ngx_helix_control_unlock(zone);
+
+    ngx_helix_exec_refresh(exec, ngx_helix_now());
+
+    ngx_helix_edit_log(exec, e);
+}
+
+
+static void
+ngx_helix_edit_log(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
+{
+    char         from[HELIX_SETTING_TEXT_MAX], to[HELIX_SETTING_TEXT_MAX];
+    u_char       text[NGX_MAX_ERROR_STR / 2], *p, *last;
+    ngx_uint_t   i;
+
+    const helix_setting_t  *row;
+
+    if (e->change == NULL) {
+        return;
+    }
+
+    p = text;
+    last = text + sizeof(text);
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+
+        if (!(e->change->rows >> i & 1)) {
+            continue;
+        }
+
+        row = &helix_settings_table[i];
+
+        helix_setting_print(row, helix_layer_number(row, e->change->from[i]),
+                            from);
+        helix_setting_print(row, helix_layer_number(row, e->change->to[i]),
+                            to);
+
+        p = ngx_slprintf(p, last, "%s%s %s -> %s", (p == text) ? "" : ", ",
+                         row->name, from, to);
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, exec->log, 0,
+                  "helix: settings changed by %s, generation %uL: %*s",
+                  e->change->by, e->change->version, (size_t) (p - text),
+                  text);
+}
+
+
+ngx_int_t
+ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation)
+{
+    uint64_t               set;
+    ngx_uint_t             i;
+    ngx_helix_config_t    *config;
+    ngx_helix_editing_t    e;
+
+    if (ngx_helix_edit_begin(exec, &e) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    config = e.config;
+
+    if (config->generation >= generation) {
+        ngx_helix_control_unlock(exec->zone);
+        return NGX_DECLINED;
+    }
+
+    config->generation = generation;
+    config->conf = exec->conf->layer;
+
+    if (config->file != exec->conf->file_key) {
+        config->file = exec->conf->file_key;
+        ngx_memzero(&config->settings, sizeof(helix_layer_t));
+    }
+
+    set = config->runtime.set;
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+
+        if (!(set >> i & 1)
+            || ngx_helix_edit_same(config, &config->overrides[i], i))
+        {
+            continue;
+        }
+
+        ngx_helix_edit_kept(exec, i, config->runtime.values[i],
+                            "is dropped, its directive has changed");
+
+        config->runtime.set &= ~(1ULL << i);
+        config->runtime.values[i] = 0;
+    }
+
+    ngx_helix_edit_normalize(exec, config);
+    ngx_helix_edit_repair(exec, &e);
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+        if (helix_layer_has(&config->runtime, i)) {
+            ngx_helix_edit_kept(exec, i, config->runtime.values[i],
+                                "is kept over the reload");
+        }
+    }
+
+    ngx_helix_edit_publish(exec, &e, NGX_HELIX_BY_CONF, "nginx.conf");
+
+    return NGX_OK;
+}
+
+
+/* nginx.conf goes by the rules: what breaks them with it has to go. */
+
+static void
+ngx_helix_edit_repair(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
+{
+    uint64_t             rows;
+    ngx_uint_t           i;
+    helix_layer_t       *layer;
+    helix_violations_t   violations;
+
+    for ( ;; ) {
+        violations.n = 0;
+
+        ngx_helix_edit_merge(exec, e->config, &e->after);
+        helix_settings_verify(&e->after,
+                              e->config->runtime.set | e->config->settings.set,
+                              exec->conf->threads, &violations);
+
+        if (violations.n == 0) {
+            return;
+        }
+
+        rows = 1ULL << (violations.list[0].row - helix_settings_table);
+
+        if (violations.list[0].other) {
+            rows |= 1ULL << (violations.list[0].other - helix_settings_table);
+        }
+
+        layer = (e->config->runtime.set & rows) ? &e->config->runtime
+                                                : &e->config->settings;
+        rows &= layer->set;
+
+        if (rows == 0) {
+            return;
+        }
+
+        for (i = 0; i < helix_settings_rows(); i++) {
+            if (rows >> i & 1) {
+                ngx_helix_edit_kept(exec, i, layer->values[i],
+                                    "is dropped, it does not go with the "
+                                    "others any more");
+                layer->set &= ~(1ULL << i);
+                layer->values[i] = 0;
+            }
+        }
+    }
+}
+
+
+static void
+ngx_helix_edit_kept(ngx_helix_exec_t *exec, ngx_uint_t row, uint64_t value,
+    const char *why)
+{
+    char                    text[HELIX_SETTING_TEXT_MAX];
+    const helix_setting_t  *setting;
+
+    setting = &helix_settings_table[row];
+
+    helix_setting_print(setting, helix_layer_number(setting, value), text);
+
+    ngx_log_error(NGX_LOG_NOTICE, exec->log, 0,
+                  "helix: %s %s, set at run time, %s", setting->name, text,
+                  why);
+}
+
+
+ngx_int_t
+ngx_helix_exec_restore(ngx_helix_exec_t *exec, const ngx_helix_saved_t *saved,
+    ngx_uint_t n)
+{
+    ngx_uint_t               i;
+    ngx_helix_editing_t      e;
+    const helix_setting_t   *row;
+
+    if (ngx_helix_edit_begin(exec, &e) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (saved[i].row >= helix_settings_rows()) {
+            continue;
+        }
+
+        row = &helix_settings_table[saved[i].row];
+
+        if (!helix_setting_allows(row, saved[i].value)
+            || helix_layer_has(&e.config->runtime, saved[i].row))
+        {
+            continue;
+        }
+
+        if (!ngx_helix_edit_same(e.config, &saved[i].override, saved[i].row)) {
+            ngx_helix_edit_kept(exec, saved[i].row, saved[i].value,
+                                "is dropped, its directive has changed");
+            continue;
+        }
+
+        e.config->runtime.set |= 1ULL << saved[i].row;
+        e.config->runtime.values[saved[i].row] = saved[i].value;
+        e.config->overrides[saved[i].row] = saved[i].override;
+        e.config->overrides[saved[i].row].by[NGX_HELIX_AUTHOR - 1] = '\0';
+    }
+
+    ngx_helix_edit_normalize(exec, e.config);
+    ngx_helix_edit_repair(exec, &e);
+    ngx_helix_edit_publish(exec, &e, NGX_HELIX_BY_STATE, "state file");
+
+    return NGX_OK;
+}
