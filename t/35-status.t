@@ -173,7 +173,7 @@ is($s->{received}, 0, 'a status request is no job');
 is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    since
-                   verdict attention attention_see
+                   verdict attention attention_see rate
                    generation config pressure pool thresholds received invalid
                    dropped dropped_by_reason invalid_by_code
                    batches_by_flush strategies kinds
@@ -192,7 +192,7 @@ for my $lane (@lanes) {
     my $of = $s->{strategies}{$lane};
 
     is_deeply([sort keys %$of],
-              [sort @books, qw(latency_ms queue_ms),
+              [sort @books, qw(latency_ms queue_ms window_ms jobs_per_sec),
                     $lane eq 'inline' ? () : qw(waiting waiting_limit)],
               "keys of $lane");
     is_deeply([sort keys %{$of->{queue_ms}}], \@quantiles,

@@ -128,6 +128,18 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       ngx_http_helix_snapshot(overrides),
       "Settings that differ from nginx.conf." },
 
+    { "rate", "jobs_per_sec", NULL, NULL, NULL, 1, 0,
+      ngx_http_helix_snapshot(recent.jobs_per_sec),
+      "Jobs admitted a second, of late." },
+
+    { "rate", "dropped_per_sec", NULL, NULL, NULL, 1, 0,
+      ngx_http_helix_snapshot(recent.dropped_per_sec),
+      "Jobs dropped a second, of late." },
+
+    { "rate", "window_secs", NULL, NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(recent.secs),
+      "Seconds that the rates are of." },
+
     { "pressure", "value", "helix_pressure_ratio", NULL, NULL, 1, 0,
       ngx_http_helix_snapshot(pressure),
       "Pressure, from 0 to 1." },

@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_helix.h"
+#include "ngx_helix_history.h"
 
 
 #define NGX_HTTP_HELIX_TOTAL      0x1
@@ -81,6 +82,19 @@ typedef struct {
 } ngx_http_helix_sentence_t;
 
 
+/* Of the last "secs" seconds, a second; and of the last minute. */
+
+typedef struct {
+    uint64_t      secs;
+    double        jobs_per_sec;                /* admitted */
+    double        dropped_per_sec;
+    double        lanes[NGX_HELIX_LANES];
+    double        dropped[HELIX_REASONS];
+    uint64_t      minute;                      /* admitted and dropped jobs */
+    uint64_t      late;                        /* of the last minute */
+} ngx_http_helix_recent_t;
+
+
 /* What every format shows, read once. */
 
 typedef struct {
@@ -121,6 +135,7 @@ typedef struct {
     helix_hist_t                 hist;               /* scratch */
 
     /* ngx_http_helix_judge()'s */
+    ngx_http_helix_recent_t      recent;
     ngx_http_helix_sentence_t    verdict;
     ngx_http_helix_sentence_t    attention[NGX_HTTP_HELIX_ATTENTION];
     ngx_uint_t                   nattention;

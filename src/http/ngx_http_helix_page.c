@@ -355,7 +355,7 @@ ngx_http_helix_page_options(ngx_http_helix_page_t *page,
     const char *const *names)
 {
     for ( /* void */ ; *names; names++) {
-        ngx_http_helix_page_print(page, "<option>%s</option>", *names);
+        ngx_http_helix_page_print(page, "<option>%s", *names);
     }
 }
 
@@ -384,6 +384,5 @@ ngx_http_helix_page_all_kinds(ngx_http_helix_page_t *page)
         ngx_http_helix_page_string(page,
                                    ngx_helix_zone_kind_name(page->s->zone,
                                                             kind));
-        ngx_http_helix_page_print(page, "</option>");
     }
 }

@@ -37,10 +37,11 @@ ngx_http_helix_page_lanes(ngx_http_helix_page_t *page)
         ngx_http_helix_books_lane(&s->counts, lane, &books);
 
         ngx_http_helix_page_print(page, "<tr data-p=\"strategies.%s\" "
-                                  "class=\"%s\"><th scope=\"row\">%s</th>",
+                                  "class=\"%s\"><th scope=row>%s",
                                   name, name, name);
 
-        ngx_http_helix_page_cell(page, "rate", NAN, '1');
+        ngx_http_helix_page_cell(page, "jobs_per_sec", s->recent.lanes[lane],
+                                 '1');
         ngx_http_helix_page_cell(page, "share",
                                  ngx_http_helix_page_part(books.admitted,
                                                           decided), 'p');
@@ -49,20 +50,21 @@ ngx_http_helix_page_lanes(ngx_http_helix_page_t *page)
         ngx_http_helix_page_latencies(page, lane);
         ngx_http_helix_page_cell(page, "late", books.late, 'n');
 
-        ngx_http_helix_page_print(page, "<td class=\"js\"><svg class=\"spark\" "
-                                  "aria-hidden=\"true\"></svg></td></tr>\n");
+        ngx_http_helix_page_print(page, "<td class=js><svg class=spark "
+                                  "aria-hidden=true></svg>\n");
     }
 
-    ngx_http_helix_page_print(page, "<tr data-p=\"drop\" class=\"drop\">"
-                              "<th scope=\"row\">drop</th>");
-    ngx_http_helix_page_cell(page, "rate", NAN, '1');
+    ngx_http_helix_page_print(page, "<tr data-p=rate class=drop>"
+                              "<th scope=row>drop");
+    ngx_http_helix_page_cell(page, "dropped_per_sec",
+                             s->recent.dropped_per_sec, '1');
     ngx_http_helix_page_cell(page, "share",
                              ngx_http_helix_page_part(s->total.dropped,
                                                       decided), 'p');
-    ngx_http_helix_page_print(page, "<td colspan=\"6\">not run: 503, a reason,"
-                              " Retry-After</td><td class=\"js\">"
-                              "<svg class=\"spark\" aria-hidden=\"true\">"
-                              "</svg></td></tr>\n");
+    ngx_http_helix_page_print(page, "<td colspan=6>not run: 503, a reason,"
+                              " Retry-After<td class=js>"
+                              "<svg class=spark aria-hidden=true>"
+                              "</svg>\n");
 }
 
 
@@ -72,7 +74,7 @@ ngx_http_helix_page_waiting(ngx_http_helix_page_t *page, ngx_uint_t lane)
     uint64_t  waiting, limit;
 
     if (lane == HELIX_INLINE) {
-        ngx_http_helix_page_print(page, "<td></td>");
+        ngx_http_helix_page_print(page, "<td>");
         return;
     }
 
@@ -86,14 +88,13 @@ ngx_http_helix_page_waiting(ngx_http_helix_page_t *page, ngx_uint_t lane)
     ngx_http_helix_page_print(page, "</small>");
     ngx_http_helix_page_bar(page, "waiting/waiting_limit",
                             ngx_http_helix_page_part(waiting, limit));
-    ngx_http_helix_page_print(page, "</td>");
 }
 
 
 static void
 ngx_http_helix_page_latencies(ngx_http_helix_page_t *page, ngx_uint_t lane)
 {
-    double         value;
+    double         recent[3];
     ngx_uint_t     i;
     helix_hist_t  *hist;
 
@@ -102,24 +103,31 @@ ngx_http_helix_page_latencies(ngx_http_helix_page_t *page, ngx_uint_t lane)
         const char  *all;
         double       q;
     } quantiles[] = {
-        { "latency_ms.window.p50", "latency_ms.p50", 0.50 },
-        { "latency_ms.window.p95", "latency_ms.p95", 0.95 },
-        { "latency_ms.window.p99", "latency_ms.p99", 0.99 }
+        { "window_ms.p50", "latency_ms.p50", 0.50 },
+        { "window_ms.p95", "latency_ms.p95", 0.95 },
+        { "window_ms.p99", "latency_ms.p99", 0.99 }
     };
 
     hist = &page->s->hist;
 
     ngx_memzero(hist, sizeof(helix_hist_t));
-    ngx_helix_zone_hist(page->s->zone, NGX_HELIX_HIST_TOTAL, lane, hist);
+    (void) ngx_helix_zone_recent(page->s->zone, lane, hist);
 
     for (i = 0; i < 3; i++) {
-        value = ngx_http_helix_page_quantile(hist, quantiles[i].q);
+        recent[i] = ngx_http_helix_page_quantile(hist, quantiles[i].q);
+    }
 
+    hist = ngx_http_helix_snapshot_hist(page->s, NGX_HELIX_HIST_TOTAL, lane);
+
+    for (i = 0; i < 3; i++) {
         ngx_http_helix_page_print(page, "<td>");
-        ngx_http_helix_page_value(page, quantiles[i].window, NAN, 'm');
+        ngx_http_helix_page_value(page, quantiles[i].window, recent[i], 'm');
         ngx_http_helix_page_print(page, "<small>");
-        ngx_http_helix_page_value(page, quantiles[i].all, value, 'm');
-        ngx_http_helix_page_print(page, "</small></td>");
+        ngx_http_helix_page_value(page, quantiles[i].all,
+                                  ngx_http_helix_page_quantile(hist,
+                                                         quantiles[i].q),
+                                  'm');
+        ngx_http_helix_page_print(page, "</small>");
     }
 }
 
@@ -138,20 +146,20 @@ ngx_http_helix_page_reasons(ngx_http_helix_page_t *page)
             continue;
         }
 
-        ngx_http_helix_page_print(page, "<tr><th scope=\"row\">%s</th>",
+        ngx_http_helix_page_print(page, "<tr><th scope=row>%s",
                                   helix_reason_names[i]);
         ngx_http_helix_page_print(page, "<td>");
         ngx_http_helix_page_number(page, s->counts.dropped[i], 'n');
-        ngx_http_helix_page_print(page, "</td><td>");
+        ngx_http_helix_page_print(page, "<td>");
         ngx_http_helix_page_number(page,
                              ngx_http_helix_page_part(s->counts.dropped[i],
                                                       s->total.dropped), 'p');
-        ngx_http_helix_page_print(page, "</td><td class=\"js\"></td></tr>\n");
+        ngx_http_helix_page_print(page, "<td class=js>\n");
     }
 
     if (s->total.dropped == 0) {
-        ngx_http_helix_page_print(page, "<tr><td colspan=\"4\">No job was "
-                                  "rejected.</td></tr>\n");
+        ngx_http_helix_page_print(page, "<tr><td colspan=4>No job was "
+                                  "rejected.\n");
     }
 }
 
@@ -179,11 +187,11 @@ static void
 ngx_http_helix_page_component(ngx_http_helix_page_t *page, const char *name,
     const char *key, double value)
 {
-    ngx_http_helix_page_print(page, "<tr><th scope=\"row\">%s</th>", name);
+    ngx_http_helix_page_print(page, "<tr><th scope=row>%s", name);
     ngx_http_helix_page_cell(page, key, value, '2');
     ngx_http_helix_page_print(page, "<td>");
     ngx_http_helix_page_bar(page, key, value);
-    ngx_http_helix_page_print(page, "</td></tr>\n");
+    ngx_http_helix_page_print(page, "\n");
 }
 
 
@@ -198,22 +206,19 @@ ngx_http_helix_page_kinds(ngx_http_helix_page_t *page)
     ngx_http_helix_snapshot_t  *s;
 
     s = page->s;
-    hist = &s->hist;
 
     for (kind = 0; kind < ngx_helix_zone_kinds(s->zone); kind++) {
         name = ngx_helix_zone_kind_name(s->zone, kind);
         ngx_http_helix_books_kind(&s->counts, kind, &books);
 
-        ngx_memzero(hist, sizeof(helix_hist_t));
-        ngx_helix_zone_hist(s->zone, NGX_HELIX_HIST_EXEC, kind, hist);
+        hist = ngx_http_helix_snapshot_hist(s, NGX_HELIX_HIST_EXEC, kind);
 
         ngx_helix_exec_kind(s->hmcf->exec, kind, &service, &share, &samples);
 
         ngx_http_helix_page_print(page, "<tr data-p=\"kinds.");
         ngx_http_helix_page_string(page, name);
-        ngx_http_helix_page_print(page, "\"><th scope=\"row\">");
+        ngx_http_helix_page_print(page, "\"><th scope=row>");
         ngx_http_helix_page_string(page, name);
-        ngx_http_helix_page_print(page, "</th>");
 
         ngx_http_helix_page_cell(page, "received", books.received, 'n');
         ngx_http_helix_page_cell(page, "dropped", books.dropped, 'n');
@@ -230,7 +235,7 @@ ngx_http_helix_page_kinds(ngx_http_helix_page_t *page)
                                  samples > 0 ? service * 1000 : NAN, 'm');
         ngx_http_helix_page_cell(page, "samples", samples, 'n');
 
-        ngx_http_helix_page_print(page, "</tr>\n");
+        ngx_http_helix_page_print(page, "\n");
     }
 }
 
@@ -247,20 +252,20 @@ ngx_http_helix_page_settings(ngx_http_helix_page_t *page)
     for (row = helix_settings_table; row->name; row++) {
         value = ngx_http_helix_page_field(settings, row);
 
-        ngx_http_helix_page_print(page, "<tr id=\"set-%s\"><th scope=\"row\">%s"
-                                  "<small>%s%s%s</small></th><td>",
+        ngx_http_helix_page_print(page, "<tr id=\"set-%s\"><th scope=row>%s"
+                                  "<small>%s%s%s</small><td>",
                                   row->name, row->name, row->directive,
                                   row->parameter ? " " : "",
                                   row->parameter ? row->parameter : "");
         ngx_http_helix_page_plain(page, value);
-        ngx_http_helix_page_print(page, "</td><td>%s",
+        ngx_http_helix_page_print(page, "<td>%s",
                                   row->above ? "above " : "");
         ngx_http_helix_page_plain(page, row->min);
         ngx_http_helix_page_print(page, " to ");
         ngx_http_helix_page_plain(page, row->max);
-        ngx_http_helix_page_print(page, "</td><td>nginx</td><td>");
+        ngx_http_helix_page_print(page, "<td>nginx<td>");
         ngx_http_helix_page_plain(page, row->initial);
-        ngx_http_helix_page_print(page, "</td></tr>\n");
+        ngx_http_helix_page_print(page, "\n");
     }
 }
 
@@ -306,8 +311,8 @@ ngx_http_helix_page_workers(ngx_http_helix_page_t *page)
     for (i = 0; i < page->s->nworkers; i++) {
         worker = &page->s->workers[i];
 
-        ngx_http_helix_page_print(page, "<tr><th scope=\"row\">%ui</th>"
-                                  "<td>%P</td><td>%uL</td></tr>\n",
+        ngx_http_helix_page_print(page, "<tr><th scope=row>%ui"
+                                  "<td>%P<td>%uL\n",
                                   worker->index, worker->pid,
                                   worker->in_flight);
     }

@@ -70,8 +70,7 @@ void
 ngx_http_helix_page_value(ngx_http_helix_page_t *page, const char *key,
     double value, u_char format)
 {
-    ngx_http_helix_page_print(page, "<span data-k=\"%s\" data-f=\"%c\">", key,
-                              format);
+    ngx_http_helix_page_print(page, "<span data-k=%c:%s>", format, key);
     ngx_http_helix_page_number(page, value, format);
     ngx_http_helix_page_print(page, "</span>");
 }
@@ -81,10 +80,8 @@ void
 ngx_http_helix_page_cell(ngx_http_helix_page_t *page, const char *key,
     double value, u_char format)
 {
-    ngx_http_helix_page_print(page, "<td data-k=\"%s\" data-f=\"%c\">", key,
-                              format);
+    ngx_http_helix_page_print(page, "<td data-k=%c:%s>", format, key);
     ngx_http_helix_page_number(page, value, format);
-    ngx_http_helix_page_print(page, "</td>");
 }
 
 
@@ -94,8 +91,8 @@ void
 ngx_http_helix_page_bar(ngx_http_helix_page_t *page, const char *key,
     double value)
 {
-    ngx_http_helix_page_print(page, "<svg class=\"fill\" aria-hidden=\"true\">"
-                              "<rect data-b=\"%s\" width=\"%.1f%%\" "
+    ngx_http_helix_page_print(page, "<svg class=fill aria-hidden=true>"
+                              "<rect data-b=%s width=\"%.1f%%\" "
                               "height=\"100%%\"/></svg>",
                               key, 100 * helix_clamp01(value));
 }

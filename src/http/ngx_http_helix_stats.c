@@ -23,6 +23,8 @@ static void ngx_http_helix_stats_levels(helix_json_writer_t *json,
 static void ngx_http_helix_stats_hist(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s, const char *name,
     ngx_helix_hist_kind_t which, ngx_uint_t index);
+static void ngx_http_helix_stats_window(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s, ngx_uint_t lane);
 static void ngx_http_helix_stats_workers(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_stats_named(helix_json_writer_t *json,
@@ -233,8 +235,12 @@ ngx_http_helix_stats_lanes(helix_json_writer_t *json,
             helix_json_u64(json, s->hmcf->settings.queue);
         }
 
+        helix_json_key(json, "jobs_per_sec");
+        helix_json_double(json, s->recent.lanes[lane]);
+
         ngx_http_helix_stats_hist(json, s, "latency_ms", NGX_HELIX_HIST_TOTAL,
                                   lane);
+        ngx_http_helix_stats_window(json, s, lane);
         ngx_http_helix_stats_hist(json, s, "queue_ms", NGX_HELIX_HIST_QUEUE,
                                   lane);
 
@@ -334,6 +340,32 @@ ngx_http_helix_stats_hist(helix_json_writer_t *json,
         ngx_http_helix_latency_read(s, index);
         helix_json_key(json, "ema");
         helix_json_fixed(json, s->latencies[index].ema, 6);
+    }
+
+    helix_json_object_end(json);
+}
+
+
+/* Of about the last minute. */
+
+static void
+ngx_http_helix_stats_window(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s, ngx_uint_t lane)
+{
+    const ngx_http_helix_quantile_t  *q;
+
+    ngx_memzero(&s->hist, sizeof(helix_hist_t));
+    (void) ngx_helix_zone_recent(s->zone, lane, &s->hist);
+
+    helix_json_key(json, "window_ms");
+    helix_json_object(json);
+
+    helix_json_key(json, "count");
+    helix_json_u64(json, s->hist.count);
+
+    for (q = ngx_http_helix_quantiles; q->name; q++) {
+        helix_json_key(json, q->name);
+        helix_json_fixed(json, ngx_http_helix_quantile_value(q, &s->hist), 6);
     }
 
     helix_json_object_end(json);

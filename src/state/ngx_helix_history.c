@@ -33,7 +33,7 @@ static void ngx_helix_history_read(ngx_helix_point_t *point, uint64_t time,
 
 
 static const ngx_helix_series_t  ngx_helix_series[NGX_HELIX_SERIES] = {
-    { 1, 300, offsetof(ngx_helix_history_t, seconds) },
+    { 1, NGX_HELIX_SECONDS_KEPT, offsetof(ngx_helix_history_t, seconds) },
     { 60, NGX_HELIX_POINTS, offsetof(ngx_helix_history_t, minutes) }
 };
 

@@ -16,6 +16,7 @@
 
 
 #define NGX_HELIX_POINTS        1440     /* of a series, at most */
+#define NGX_HELIX_SECONDS_KEPT  300     /* of those */
 #define NGX_HELIX_POINT_P99     10000    /* 100 ns, in a ms */
 #define NGX_HELIX_POINT_RATIO   10000
 #define NGX_HELIX_SNAPSHOTS     7
@@ -64,7 +65,7 @@ typedef struct {
     uint64_t               created;                /* ns */
     uint64_t               writer;                 /* process */
     int64_t                offset;                 /* s, of Unix time */
-    ngx_helix_point_t      seconds[300];
+    ngx_helix_point_t      seconds[NGX_HELIX_SECONDS_KEPT];
     ngx_helix_point_t      minutes[NGX_HELIX_POINTS];
     ngx_helix_seen_t       seen[NGX_HELIX_SERIES];
     ngx_helix_snapshot_t   snapshots[NGX_HELIX_SNAPSHOTS];

@@ -15,13 +15,19 @@ mkdir -p $helix_objs
 
 cat << END                                                    >> $NGX_MAKEFILE
 
-$helix_src:	$helix_pages $NGX_MAKEFILE
+$helix_src:	$helix_pages $ngx_addon_dir/strip.sed $ngx_addon_dir/css.sed \\
+		$NGX_MAKEFILE
 	for file in $helix_pages; do \\
 		name=helix_page_\`basename \$\$file | sed 's/[.]/_/g'\`; \\
 		echo "extern const unsigned char \$\$name[];"; \\
 		echo "extern const unsigned long \$\${name}_size;"; \\
 		echo "const unsigned char \$\$name[] = {"; \\
-		od -An -v -tx1 \$\$file \\
+		sed -f $ngx_addon_dir/strip.sed \$\$file \\
+			| case \$\$file in \\
+				*.css) sed -f $ngx_addon_dir/css.sed ;; \\
+				*) cat ;; \\
+			  esac \\
+			| od -An -v -tx1 \\
 			| sed 's/  *\([0-9a-f][0-9a-f]\)/0x\1,/g'; \\
 		echo "};"; \\
 		echo "const unsigned long \$\${name}_size = sizeof(\$\$name);"; \\
