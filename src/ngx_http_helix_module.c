@@ -1,5 +1,6 @@
 
 #include "ngx_http_helix.h"
+#include "ngx_http_helix_stream.h"
 
 #include <sched.h>
 
@@ -285,6 +286,7 @@ ngx_http_helix_exit_process(ngx_cycle_t *cycle)
     hmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_helix_module);
 
     if (hmcf && hmcf->exec) {
+        ngx_http_helix_streams_stop(hmcf);
         ngx_helix_exec_destroy(hmcf->exec);
         ngx_http_helix_simulate_close(hmcf);
         hmcf->exec = NULL;

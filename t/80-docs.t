@@ -173,7 +173,8 @@ my ($invalid) = $counts =~ /ngx_helix_invalid_names\[.*?\{(.*?)NULL/s;
 
 same([$invalid =~ /"(\w+)"/g,
       $http =~ /\bcode = "(\w+)"/g,
-      $http =~ /_send_error\(r, NGX_HTTP_\w+,\s+"(\w+)"/g],
+      $http =~ /_send_error\(r, NGX_HTTP_\w+,\s+"(\w+)"/g,
+      $http =~ /_send_busy\(r, "(\w+)"/g],
      [$errors{'Problem codes'} =~ /^### (\w+)$/mg], 'problem codes');
 
 my %api = sections($doc{'api.md'}, 2);
@@ -451,7 +452,10 @@ walk('', JSON::PP->new->decode($t->get('/helix/api/stats')->body));
 
 same([keys %there], [keys %documented], 'keys of api/stats');
 is($t->get("/helix$_")->status, 200, "GET $_")
-    for '', grep { !m{^/api/(?:explain|reset|simulate)\z} } @paths;
+    for '', grep { !m{^/api/(?:explain|reset|simulate|stream/decisions)\z} }
+                 @paths;
+is($t->request('HEAD', '/helix/api/stream/decisions')->status, 200,
+   'HEAD /api/stream/decisions');
 is($t->post('/helix/api/explain', '{"kind":"hashmix"}')->status, 200,
    'POST /api/explain');
 

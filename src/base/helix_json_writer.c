@@ -88,18 +88,31 @@ helix_json_array_end(helix_json_writer_t *w)
 void
 helix_json_key(helix_json_writer_t *w, const char *name)
 {
-    char  *pos;
+    char    *p;
+    size_t   len;
 
-    pos = w->pos;
+    len = strlen(name);
+    p = w->pos;
 
-    helix_json_item(w, "\"", 1);
-    helix_json_put(w, name, strlen(name));
-    helix_json_put(w, "\":", 2);
-
-    if (w->overflow) {
-        w->pos = pos;
+    if (w->overflow
+        || (size_t) (w->end - p) < w->comma + len + sizeof("\"\":") - 1)
+    {
+        w->overflow = true;
+        w->comma = false;
+        return;
     }
 
+    if (w->comma) {
+        *p++ = ',';
+    }
+
+    *p++ = '"';
+    memcpy(p, name, len);
+    p += len;
+    *p++ = '"';
+    *p++ = ':';
+
+    w->pos = p;
     w->comma = false;
 }
 

@@ -201,6 +201,10 @@ ngx_helix_end_t ngx_helix_exec_inline(ngx_helix_exec_t *exec,
     double *quality);
 
 
+/* The event is posted when there are many new records, so that a reader of this
+   worker does not miss any; NULL: no reader. */
+void ngx_helix_exec_watch(ngx_helix_exec_t *exec, ngx_event_t *ev);
+
 /* A job that is not run: its record, which is complete. */
 void ngx_helix_exec_dropped(ngx_helix_exec_t *exec,
     ngx_helix_job_spec_t *spec);

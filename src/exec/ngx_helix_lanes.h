@@ -182,6 +182,7 @@ struct ngx_helix_exec_s {
     ngx_uint_t              ticks;
     double                  pressure;       /* of this router */
     uint64_t                calendar;       /* ns since 1970, less now() */
+    ngx_event_t            *watch;          /* NULL: nobody reads records */
     ngx_helix_predict_t    *predict;        /* NULL: threshold policy */
     ngx_queue_t             jobs;
     ngx_helix_spawn_t       spawn;

@@ -4,6 +4,12 @@
 #include "ngx_helix_lanes.h"
 
 
+/* records after which who reads them is to have a look: few of a ring */
+#define NGX_HELIX_RECORD_ALARM  1024
+
+
+static uint64_t ngx_helix_record_put(ngx_helix_exec_t *exec,
+    const ngx_helix_record_t *record);
 static void ngx_helix_record_time(ngx_helix_exec_t *exec,
     ngx_helix_record_t *record, uint64_t now);
 
@@ -19,6 +25,32 @@ ngx_helix_record_clock(ngx_helix_exec_t *exec)
 
     exec->calendar = (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec
                      - ngx_helix_now();
+}
+
+
+void
+ngx_helix_exec_watch(ngx_helix_exec_t *exec, ngx_event_t *ev)
+{
+    exec->watch = ev;
+}
+
+
+/* Requests that come pipelined can keep the event loop from its timers. */
+
+static uint64_t
+ngx_helix_record_put(ngx_helix_exec_t *exec, const ngx_helix_record_t *record)
+{
+    uint64_t  seq;
+
+    seq = ngx_helix_ring_put(exec->slot, record);
+
+    if (seq % NGX_HELIX_RECORD_ALARM == 0 && exec->watch
+        && !exec->watch->posted)
+    {
+        ngx_post_event(exec->watch, &ngx_posted_events);
+    }
+
+    return seq;
 }
 
 
@@ -41,7 +73,7 @@ ngx_helix_record_decision(ngx_helix_exec_t *exec, ngx_helix_job_spec_t *spec)
 
     ngx_helix_record_time(exec, record, spec->received);
 
-    record->decision = ngx_helix_ring_put(exec->slot, record);
+    record->decision = ngx_helix_record_put(exec, record);
 }
 
 
@@ -97,5 +129,5 @@ ngx_helix_record_end(ngx_helix_exec_t *exec, const ngx_helix_job_spec_t *spec,
         }
     }
 
-    (void) ngx_helix_ring_put(exec->slot, &record);
+    (void) ngx_helix_record_put(exec, &record);
 }

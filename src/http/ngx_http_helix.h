@@ -132,6 +132,7 @@ typedef struct {
 
     ngx_helix_exec_t              *exec;          /* of this worker */
     ngx_http_helix_simulation_t   *simulation;    /* NULL: none yet */
+    void                          *streams;       /* likewise, of readers */
     time_t                         log_second;    /* of the last rejection */
     ngx_uint_t                     log_count;     /* suppressed since */
 } ngx_http_helix_main_conf_t;
@@ -324,6 +325,10 @@ ngx_int_t ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc);
 /* Does the location allow writes at all? */
 ngx_uint_t ngx_http_helix_writable(ngx_http_request_t *r);
 
+/* The first header of that name, in lower case; NULL: there is none. */
+ngx_str_t *ngx_http_helix_request_header(ngx_http_request_t *r,
+    const char *name);
+
 
 /* Reads and checks the job of a request whose body was read: all that can be
    wrong with it, and what it will cost.  Results as those of read_job(). */
@@ -499,6 +504,10 @@ void ngx_http_helix_author(ngx_http_request_t *r, u_char *dst);
 /* A problem that is not one of a job. */
 ngx_int_t ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *code, const char *title, const char *detail);
+
+/* 503, with Retry-After in seconds. */
+ngx_int_t ngx_http_helix_send_busy(ngx_http_request_t *r, const char *code,
+    const char *title, const char *detail, const char *seconds);
 
 /* The member "explain", where it was asked for. */
 void ngx_http_helix_add_explain(ngx_http_request_t *r,

@@ -9,8 +9,6 @@ static ngx_uint_t ngx_http_helix_guard_name(ngx_http_server_name_t *name,
     ngx_str_t *host);
 static ngx_uint_t ngx_http_helix_guard_site(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_helix_guard_type(ngx_http_request_t *r);
-static ngx_str_t *ngx_http_helix_guard_header(ngx_http_request_t *r,
-    const char *name);
 
 
 ngx_int_t
@@ -187,7 +185,7 @@ ngx_http_helix_guard_site(ngx_http_request_t *r)
     u_char     *p, *last;
     ngx_str_t  *site, *origin, *host;
 
-    site = ngx_http_helix_guard_header(r, "sec-fetch-site");
+    site = ngx_http_helix_request_header(r, "sec-fetch-site");
 
     if (site && !ngx_http_helix_is(site, "same-origin")
         && !ngx_http_helix_is(site, "none"))
@@ -195,7 +193,7 @@ ngx_http_helix_guard_site(ngx_http_request_t *r)
         return 0;
     }
 
-    origin = ngx_http_helix_guard_header(r, "origin");
+    origin = ngx_http_helix_request_header(r, "origin");
 
     if (origin == NULL) {
         return 1;
@@ -239,8 +237,8 @@ ngx_http_helix_guard_type(ngx_http_request_t *r)
 }
 
 
-static ngx_str_t *
-ngx_http_helix_guard_header(ngx_http_request_t *r, const char *name)
+ngx_str_t *
+ngx_http_helix_request_header(ngx_http_request_t *r, const char *name)
 {
     size_t            len;
     ngx_uint_t        i;

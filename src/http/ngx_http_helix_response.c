@@ -399,6 +399,24 @@ ngx_http_helix_send_method(ngx_http_request_t *r, const char *allow)
 
 
 ngx_int_t
+ngx_http_helix_send_busy(ngx_http_request_t *r, const char *code,
+    const char *title, const char *detail, const char *seconds)
+{
+    if (ngx_http_helix_has_error_page(r, NGX_HTTP_SERVICE_UNAVAILABLE)
+        != NGX_OK
+        && ngx_http_helix_add_header(r, "Retry-After", (u_char *) seconds,
+                                     ngx_strlen(seconds))
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_helix_send_error(r, NGX_HTTP_SERVICE_UNAVAILABLE, code,
+                                     title, detail);
+}
+
+
+ngx_int_t
 ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *code, const char *title, const char *detail)
 {

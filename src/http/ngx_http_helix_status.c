@@ -79,6 +79,9 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
     { ngx_string("/api/reset"), 0, NULL, ngx_http_helix_write_reset,
       NGX_HTTP_POST, "POST" },
 
+    { ngx_string("/api/stream/decisions"), 0, ngx_http_helix_read_stream, NULL,
+      NGX_HTTP_HELIX_READ, "GET, HEAD" },
+
     { ngx_string("/api/explain"), 0, NULL, NULL, NGX_HTTP_POST, "POST" },
 
     { ngx_string("/api/simulate"), 0, NULL, ngx_http_helix_simulate,

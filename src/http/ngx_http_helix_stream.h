@@ -25,6 +25,85 @@ typedef struct {
 
 
 /*
+ * Who reads the stream.  What is not sent yet is in one buffer, that of the
+ * last flush; whoever does not take it gets nothing more until then, and learns
+ * what has been overwritten.
+ */
+
+#define NGX_HTTP_HELIX_STREAM_BUFFER  65536
+#define NGX_HTTP_HELIX_STREAM_ID      4096     /* bytes of it, for the id */
+
+typedef struct {
+    ngx_queue_t                  link;
+    ngx_http_request_t          *request;
+    ngx_http_helix_main_conf_t  *hmcf;
+    ngx_helix_zone_t            *zone;
+    struct ngx_http_helix_streams_s  *streams;
+
+    /* what it has asked for */
+    ngx_http_helix_filter_t      filter;
+    uint64_t                     done;
+    uint64_t                     stats;
+    uint64_t                     rate;         /* records a second, 0: all */
+
+    ngx_buf_t                    buf;
+    ngx_chain_t                  out;
+    u_char                      *pos;          /* end of what is written */
+    ngx_uint_t                   event;        /* one that is not ended yet */
+
+    ngx_msec_t                   sent;         /* when something was */
+    ngx_msec_t                   refilled;
+    ngx_msec_t                   told;         /* of what rate has held back */
+    ngx_msec_t                   stated;       /* stats were sent */
+    double                       tokens;
+    uint64_t                     held;         /* records, by rate */
+    ngx_uint_t                   greeted;
+    ngx_uint_t                   resumed;      /* and nothing read since */
+    ngx_uint_t                   stalled;      /* the buffer was not taken */
+    ngx_uint_t                   first;        /* ring to look at first */
+    ngx_uint_t                   rings;
+    uint64_t                     cursors[NGX_HELIX_SLOTS];
+} ngx_http_helix_reader_t;
+
+
+/* Those of a worker. */
+
+typedef struct ngx_http_helix_streams_s {
+    void                        *reserved[3];  /* see ngx_helix_job_s */
+    ngx_socket_t                 fd;           /* -1 */
+    ngx_queue_t                  readers;
+    ngx_uint_t                   n;
+    ngx_event_t                  tick;
+    ngx_event_t                  pump;         /* there is more to send */
+    ngx_event_t                  alarm;        /* there are many records */
+    uint64_t                     pumped;       /* ns, when it last ended */
+    u_char                      *stats;        /* text, while there is who */
+    size_t                       stats_len;    /* reads it */
+    ngx_msec_t                   stated;       /* when it was made */
+} ngx_http_helix_streams_t;
+
+
+/* Where a reader begins: from the id that it has seen last, or now.  NGX_OK:
+   from there; NGX_DECLINED: the id is not one of this zone. */
+ngx_int_t ngx_http_helix_reader_resume(ngx_http_helix_reader_t *reader,
+    ngx_str_t *id);
+void ngx_http_helix_reader_begin(ngx_http_helix_reader_t *reader);
+
+/*
+ * Writes into the buffer, from "pos" on: fill() all that there is to tell, as
+ * far as there is room, and returns whether there may be more; bye() the end.
+ * end_flush() ends the last event with the id.
+ */
+ngx_uint_t ngx_http_helix_reader_fill(ngx_http_helix_reader_t *reader);
+void ngx_http_helix_reader_bye(ngx_http_helix_reader_t *reader,
+    const char *why);
+void ngx_http_helix_reader_flush(ngx_http_helix_reader_t *reader);
+
+/* The worker leaves at once: readers are told, but not waited for. */
+void ngx_http_helix_streams_stop(ngx_http_helix_main_conf_t *hmcf);
+
+
+/*
  * Reads strategy=, reason= and kind=, of each one name or several with commas
  * between.  NGX_OK; NGX_ERROR without memory; NGX_DECLINED: the request is to
  * be answered with ngx_http_helix_send_problem() of *ctx.
