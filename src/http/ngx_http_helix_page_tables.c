@@ -12,10 +12,6 @@ static void ngx_http_helix_page_latencies(ngx_http_helix_page_t *page,
     ngx_uint_t lane);
 static void ngx_http_helix_page_component(ngx_http_helix_page_t *page,
     const char *name, const char *key, double value);
-static double ngx_http_helix_page_field(const helix_settings_t *settings,
-    const helix_setting_t *row);
-static void ngx_http_helix_page_plain(ngx_http_helix_page_t *page,
-    double value);
 static double ngx_http_helix_page_part(uint64_t part, uint64_t whole);
 static double ngx_http_helix_page_quantile(helix_hist_t *hist, double q);
 
@@ -180,6 +176,8 @@ ngx_http_helix_page_pressure(ngx_http_helix_page_t *page)
                                   s->averages.drops);
     ngx_http_helix_page_component(page, "latency to budget",
                                   "pressure.latency", s->averages.latency);
+    ngx_http_helix_page_component(page, "from outside", "pressure.external",
+                                  s->external);
 }
 
 
@@ -241,68 +239,6 @@ ngx_http_helix_page_kinds(ngx_http_helix_page_t *page)
 
 
 void
-ngx_http_helix_page_settings(ngx_http_helix_page_t *page)
-{
-    double                   value;
-    const helix_setting_t   *row;
-    const helix_settings_t  *settings;
-
-    settings = &page->s->hmcf->settings;
-
-    for (row = helix_settings_table; row->name; row++) {
-        value = ngx_http_helix_page_field(settings, row);
-
-        ngx_http_helix_page_print(page, "<tr id=\"set-%s\"><th scope=row>%s"
-                                  "<small>%s%s%s</small><td>",
-                                  row->name, row->name, row->directive,
-                                  row->parameter ? " " : "",
-                                  row->parameter ? row->parameter : "");
-        ngx_http_helix_page_plain(page, value);
-        ngx_http_helix_page_print(page, "<td>%s",
-                                  row->above ? "above " : "");
-        ngx_http_helix_page_plain(page, row->min);
-        ngx_http_helix_page_print(page, " to ");
-        ngx_http_helix_page_plain(page, row->max);
-        ngx_http_helix_page_print(page, "<td>nginx<td>");
-        ngx_http_helix_page_plain(page, row->initial);
-        ngx_http_helix_page_print(page, "\n");
-    }
-}
-
-
-static double
-ngx_http_helix_page_field(const helix_settings_t *settings,
-    const helix_setting_t *row)
-{
-    double       ratio;
-    uint64_t     number;
-    const char  *field;
-
-    field = (const char *) settings + row->offset;
-
-    if (row->type == HELIX_SETTING_RATIO) {
-        ngx_memcpy(&ratio, field, sizeof(ratio));
-        return ratio;
-    }
-
-    ngx_memcpy(&number, field, sizeof(number));
-
-    return (double) number;
-}
-
-
-/* As in JSON. */
-
-static void
-ngx_http_helix_page_plain(ngx_http_helix_page_t *page, double value)
-{
-    char  text[32];
-
-    ngx_http_helix_page_text(page, text, helix_number_print(value, text));
-}
-
-
-void
 ngx_http_helix_page_workers(ngx_http_helix_page_t *page)
 {
     ngx_uint_t              i;
@@ -312,8 +248,9 @@ ngx_http_helix_page_workers(ngx_http_helix_page_t *page)
         worker = &page->s->workers[i];
 
         ngx_http_helix_page_print(page, "<tr><th scope=row>%ui"
-                                  "<td>%P<td>%uL\n",
+                                  "<td>%P<td>%s<td>%uL\n",
                                   worker->index, worker->pid,
+                                  worker->draining ? "draining" : "active",
                                   worker->in_flight);
     }
 }

@@ -1,6 +1,7 @@
 
 /* The state of the router in sentences, for whoever looks at it. */
 
+#include "ngx_helix_live.h"
 #include "ngx_http_helix_metrics.h"
 
 
@@ -24,6 +25,8 @@ static void ngx_http_helix_judge_pool(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_loop(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_kinds(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_crashes(ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_judge_outside(ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_judge_overrides(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_say(ngx_http_helix_sentence_t *sentence,
     const char *fmt, ...);
 static void ngx_http_helix_attend(ngx_http_helix_snapshot_t *s,
@@ -42,6 +45,8 @@ static void (*const  ngx_http_helix_judges[])(ngx_http_helix_snapshot_t *s) = {
     ngx_http_helix_judge_loop,
     ngx_http_helix_judge_kinds,
     ngx_http_helix_judge_crashes,
+    ngx_http_helix_judge_outside,
+    ngx_http_helix_judge_overrides,
     NULL
 };
 
@@ -367,6 +372,46 @@ ngx_http_helix_judge_crashes(ngx_http_helix_snapshot_t *s)
                               s->total.ended[NGX_HELIX_LOST],
                               s->total.ended[NGX_HELIX_LOST] == 1 ? "" : "s",
                               s->crashes == 1 ? "it" : "them");
+    }
+}
+
+
+/* Names of sources have no characters but letters, digits and "._-". */
+
+static void
+ngx_http_helix_judge_outside(ngx_http_helix_snapshot_t *s)
+{
+    uint64_t                    now;
+    ngx_uint_t                  i;
+    const ngx_helix_source_t   *source;
+    const ngx_helix_sources_t  *sources;
+
+    now = ngx_helix_now();
+    sources = ngx_helix_exec_sources(s->hmcf->exec);
+
+    for (i = 0; i < NGX_HELIX_SOURCES; i++) {
+        source = &sources->sources[i];
+
+        if (source->until > now && source->pressure > 0) {
+            ngx_http_helix_attend(s, "pressure",
+                                  "\"%s\" reports a pressure of %.2f, which "
+                                  "holds for %uL s: less is admitted.",
+                                  source->name, source->pressure,
+                                  (source->until - now) / 1000000000 + 1);
+        }
+    }
+}
+
+
+static void
+ngx_http_helix_judge_overrides(ngx_http_helix_snapshot_t *s)
+{
+    if (s->overrides) {
+        ngx_http_helix_attend(s, "config",
+                              "%uL setting%s from nginx.conf: \"as nginx "
+                              "directives\" has the lines to put there.",
+                              s->overrides,
+                              s->overrides == 1 ? " differs" : "s differ");
     }
 }
 

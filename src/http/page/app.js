@@ -101,7 +101,7 @@ function update(doc) {
         return td;
     });
     rows(document.querySelector("#workers tbody"), doc.workers.map(
-        w => row(w.slot, w.pid, show("n", w.in_flight))));
+        w => row(w.slot, w.pid, w.state, show("n", w.in_flight))));
     if (before && before.epoch === doc.epoch) remember(doc, before);
     if (before && Object.keys(before.kinds).join() !==
         Object.keys(doc.kinds).join()) location.reload();
@@ -339,6 +339,7 @@ async function loadConfig() {
     if (all("#settings .changed").length) return;
     try { setConfig(await json("api/config")); } catch { /* not there */ }
 }
+const text = v => v === true ? "on" : v === false ? "off" : String(v);
 function setConfig(doc) {
     config = doc;
     const write = root.dataset.write === "on";
@@ -347,24 +348,24 @@ function setConfig(doc) {
     for (const tr of $("settings").tBodies[0].rows) {
         const name = tr.id.slice(4), o = doc.origin[name] || {};
         const now = doc.effective[name];
-        const value = doc.config[name];
+        const value = text(doc.config[name]);
         tr.className = o.source === "runtime" ? "over" : "";
         put(tr.cells[3], (o.source || "") + (o.by ? ", " + o.by : "")
             + (now ? `; now ${now.now} by ${now.by}` : ""));
         let field = tr.cells[1].firstElementChild;
         if (!write || o.live === false) {
-            put(tr.cells[1], String(value));
+            put(tr.cells[1], value);
             continue;
         }
         if (!field) {
-            field = make(typeof value === "boolean" ? "select" : "input");
+            field = make(/^o/.test(value) ? "select" : "input");
             if (field.options)
-                field.append(...["true", "false"].map(t => make("option", t)));
+                field.append(...["on", "off"].map(t => make("option", t)));
             else field.inputMode = "decimal";
             field.setAttribute("aria-label", name);
             field.oninput = () => {
-                field.classList.toggle("changed", field.value !==
-                    String(config.config[name]));
+                field.classList.toggle("changed",
+                    field.value !== text(config.config[name]));
                 $("apply").disabled = !all("#settings .changed").length;
             };
             field.onkeydown = e => {
@@ -406,7 +407,7 @@ function apply(e) {
     const values = {};
     for (const f of all("#settings .changed")) {
         const name = f.closest("tr").id.slice(4);
-        values[name] = f.options ? f.value === "true"
+        values[name] = f.options ? f.value === "on"
             : f.value.trim() === "" ? null : Number(f.value);
         if (Number.isNaN(values[name]))
             return note(`${name}: a number is expected`, true);
