@@ -174,7 +174,7 @@ is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
                    since
                    verdict attention attention_see rate
-                   generation config pressure pool thresholds received invalid
+                   generation config pressure pool stream thresholds received invalid
                    dropped dropped_by_reason invalid_by_code
                    batches_by_flush strategies kinds
                    crashes dry_run zone_size zone_used workers predictive

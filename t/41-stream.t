@@ -56,6 +56,10 @@ http {
         location /helix {
             helix_status;
         }
+
+        location /admin {
+            helix_status write=on;
+        }
     }
 }
 END
@@ -431,3 +435,28 @@ for my $garbage ('', 'x', $other, $ahead, "$id.", "$id.1", "$id.1-", "$id.99-0",
     is($s->named(''), 0, "\"$name\": nothing before");
     $s->close;
 }
+
+
+# settings that change
+
+$s = HelixStream->new($t);
+$s->want('hello', 1);
+
+$r = $t->request('PATCH', '/admin/api/config', '{"spawn_threshold":50000}',
+                 'Content-Type' => 'application/json');
+
+is($r->status, 200, 'a setting is changed');
+
+my ($change) = $s->want('config', 1);
+
+is_deeply($change->{changed}, { spawn_threshold => [60000, 50000] },
+          'its readers are told');
+is($change->{generation}, $r->json->{generation}, 'the version');
+ok($change->{by} ne '', 'by whom');
+
+$t->request('PATCH', '/admin/api/config', qq({"spawn_threshold":5000$_}),
+            'Content-Type' => 'application/json') for 1 .. 9;
+
+is_deeply([map { $_->{changed}{spawn_threshold}[1] } $s->want('config', 10)],
+          [50000 .. 50009], 'each change, once');
+$s->close;

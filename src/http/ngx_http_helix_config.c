@@ -305,10 +305,7 @@ static void
 ngx_http_helix_config_history(helix_json_writer_t *json,
     const ngx_helix_config_t *config)
 {
-    uint64_t                   n, first;
-    ngx_uint_t                 i;
-    const helix_setting_t     *row;
-    const ngx_helix_change_t  *change;
+    uint64_t  n, first;
 
     helix_json_key(json, "history");
     helix_json_array(json);
@@ -316,37 +313,47 @@ ngx_http_helix_config_history(helix_json_writer_t *json,
     first = config->nchanges - ngx_min(config->nchanges, NGX_HELIX_CHANGES);
 
     for (n = config->nchanges; n > first; n--) {
-        change = &config->changes[(n - 1) % NGX_HELIX_CHANGES];
-
-        helix_json_object(json);
-        helix_json_key(json, "generation");
-        helix_json_u64(json, change->version);
-        helix_json_key(json, "at");
-        ngx_http_helix_write_time(json, change->at);
-        helix_json_key(json, "source");
-        helix_json_cstring(json, ngx_http_helix_changers[change->source & 3]);
-        helix_json_key(json, "by");
-        helix_json_cstring(json, change->by);
-        helix_json_key(json, "changed");
-        helix_json_object(json);
-
-        for (i = 0; helix_settings_table[i].name; i++) {
-            row = &helix_settings_table[i];
-
-            if (change->rows >> i & 1) {
-                helix_json_key(json, row->name);
-                helix_json_array(json);
-                ngx_http_helix_write_setting(json, row, change->from[i]);
-                ngx_http_helix_write_setting(json, row, change->to[i]);
-                helix_json_array_end(json);
-            }
-        }
-
-        helix_json_object_end(json);
-        helix_json_object_end(json);
+        ngx_http_helix_write_change(json,
+                           &config->changes[(n - 1) % NGX_HELIX_CHANGES]);
     }
 
     helix_json_array_end(json);
+}
+
+
+void
+ngx_http_helix_write_change(helix_json_writer_t *json,
+    const ngx_helix_change_t *change)
+{
+    ngx_uint_t              i;
+    const helix_setting_t  *row;
+
+    helix_json_object(json);
+    helix_json_key(json, "generation");
+    helix_json_u64(json, change->version);
+    helix_json_key(json, "at");
+    ngx_http_helix_write_time(json, change->at);
+    helix_json_key(json, "source");
+    helix_json_cstring(json, ngx_http_helix_changers[change->source & 3]);
+    helix_json_key(json, "by");
+    helix_json_cstring(json, change->by);
+    helix_json_key(json, "changed");
+    helix_json_object(json);
+
+    for (i = 0; helix_settings_table[i].name; i++) {
+        row = &helix_settings_table[i];
+
+        if (change->rows >> i & 1) {
+            helix_json_key(json, row->name);
+            helix_json_array(json);
+            ngx_http_helix_write_setting(json, row, change->from[i]);
+            ngx_http_helix_write_setting(json, row, change->to[i]);
+            helix_json_array_end(json);
+        }
+    }
+
+    helix_json_object_end(json);
+    helix_json_object_end(json);
 }
 
 

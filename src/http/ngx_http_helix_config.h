@@ -7,6 +7,7 @@
 #define NGX_HTTP_HELIX_CONFIG_H_INCLUDED
 
 
+#include "ngx_helix_control.h"
 #include "ngx_http_helix.h"
 
 
@@ -23,6 +24,10 @@ ngx_int_t ngx_http_helix_send_config(ngx_http_request_t *r);
 ngx_int_t ngx_http_helix_read_config(ngx_http_request_t *r, ngx_str_t *rest);
 ngx_int_t ngx_http_helix_write_config(ngx_http_request_t *r, ngx_str_t *rest,
     ngx_str_t *body);
+
+/* A change of settings: one object. */
+void ngx_http_helix_write_change(helix_json_writer_t *json,
+    const ngx_helix_change_t *change);
 
 /* A value as a member of JSON. */
 void ngx_http_helix_write_setting(helix_json_writer_t *json,

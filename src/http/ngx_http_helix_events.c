@@ -5,6 +5,7 @@
  * the epoch, and of each ring the number of the record that comes next.
  */
 
+#include "ngx_http_helix_config.h"
 #include "ngx_http_helix_metrics.h"
 #include "ngx_http_helix_stream.h"
 
@@ -30,6 +31,7 @@ static void ngx_http_helix_events_hello(ngx_http_helix_reader_t *reader);
 static void ngx_http_helix_events_gap(ngx_http_helix_reader_t *reader,
     uint64_t missed, const char *why);
 static void ngx_http_helix_events_rate(ngx_http_helix_reader_t *reader);
+static void ngx_http_helix_events_config(ngx_http_helix_reader_t *reader);
 static void ngx_http_helix_events_stats(ngx_http_helix_reader_t *reader);
 static void ngx_http_helix_events_state(ngx_http_helix_reader_t *reader);
 static const char *ngx_http_helix_events_number(const char *p,
@@ -120,6 +122,10 @@ ngx_http_helix_reader_fill(ngx_http_helix_reader_t *reader)
 
     if (!reader->greeted) {
         ngx_http_helix_events_hello(reader);
+    }
+
+    if (reader->config != ngx_helix_config_version(reader->zone)) {
+        ngx_http_helix_events_config(reader);
     }
 
     if (reader->stats) {
@@ -371,7 +377,26 @@ ngx_http_helix_events_rate(ngx_http_helix_reader_t *reader)
 }
 
 
-/* Not while there is a backlog to send first. */
+static void
+ngx_http_helix_events_config(ngx_http_helix_reader_t *reader)
+{
+    ngx_uint_t           i, n;
+    helix_json_writer_t  json;
+    ngx_helix_change_t   changes[NGX_HELIX_CHANGES];
+
+    n = ngx_helix_config_changes(reader->zone, reader->config, changes);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_helix_events_open(reader, "config", &json);
+        ngx_http_helix_write_change(&json, &changes[i]);
+        ngx_http_helix_events_close(reader, &json);
+
+        reader->config = changes[i].version;
+    }
+}
+
+
+/* If there is room for it, beside other events. */
 
 static void
 ngx_http_helix_events_stats(ngx_http_helix_reader_t *reader)

@@ -182,6 +182,14 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       ngx_http_helix_snapshot(memory_limit),
       "Memory that admitted jobs may have, host-wide." },
 
+    { "stream", "clients", "helix_stream_clients", NULL, NULL, 0, 0,
+      ngx_http_helix_snapshot(streams),
+      "Readers of the stream of decisions, of all workers." },
+
+    { "stream", "missed", "helix_stream_missed_total", NULL, NULL, 0, 1,
+      ngx_http_helix_snapshot(missed),
+      "Records overwritten before a reader of the stream was told them." },
+
     { "thresholds", "inline", "helix_threshold_cost",
       "threshold", "inline", 0, 0,
       ngx_http_helix_snapshot(inline_threshold),

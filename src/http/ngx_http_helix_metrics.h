@@ -121,6 +121,8 @@ typedef struct {
     uint64_t                     spawn_configured;
     uint64_t                     memory;             /* bytes of jobs */
     uint64_t                     memory_limit;
+    uint64_t                     streams;            /* readers */
+    uint64_t                     missed;             /* by them */
     uint64_t                     config_version;
     uint64_t                     overrides;          /* of settings */
     double                       pressure;           /* the higher of both */

@@ -398,6 +398,8 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     s->busy = ngx_helix_tokens_busy(s->zone);
     s->memory = ngx_helix_memory(s->zone);
     s->memory_limit = hmcf->settings.memory;
+    s->streams = ngx_helix_streams(s->zone);
+    s->missed = ngx_helix_zone_extra(s->zone, NGX_HELIX_MISSED);
     s->busy_limit = settings->busy;
     s->inline_threshold = settings->inline_threshold;
     s->spawn_configured = settings->spawn_threshold;

@@ -4,6 +4,7 @@
  * have got, every tick.  Nothing is kept for readers but their place.
  */
 
+#include "ngx_helix_control.h"
 #include "ngx_http_helix_stream.h"
 
 
@@ -112,6 +113,7 @@ ngx_http_helix_reader_create(ngx_http_request_t *r)
     reader->request = r;
     reader->hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
     reader->zone = ngx_helix_exec_zone(reader->hmcf->exec);
+    reader->config = ngx_helix_config_version(reader->zone);
     reader->done = 1;
     reader->sent = ngx_current_msec;
     reader->refilled = ngx_current_msec;

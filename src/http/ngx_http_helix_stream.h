@@ -57,6 +57,7 @@ typedef struct {
     ngx_msec_t                   stated;       /* stats were sent */
     double                       tokens;
     uint64_t                     held;         /* records, by rate */
+    uint64_t                     config;       /* version it knows of */
     ngx_uint_t                   greeted;
     ngx_uint_t                   resumed;      /* and nothing read since */
     ngx_uint_t                   stalled;      /* the buffer was not taken */

@@ -150,6 +150,7 @@ ngx_helix_base_extras(ngx_helix_zone_t *zone, uint64_t *extras)
 
         extras[NGX_HELIX_SPENT] += ngx_helix_get(&slot->report.spent);
         extras[NGX_HELIX_WASTED] += ngx_helix_get(&slot->report.wasted);
+        extras[NGX_HELIX_MISSED] += ngx_helix_get(&slot->missed);
     }
 }
 

@@ -26,6 +26,7 @@ typedef enum {
     NGX_HELIX_CRASHES = 0,
     NGX_HELIX_SPENT,              /* ns of processor, of ended jobs */
     NGX_HELIX_WASTED,             /* of those late, expired, cancelled */
+    NGX_HELIX_MISSED,             /* records, by readers of the stream */
     NGX_HELIX_EXTRAS
 } ngx_helix_extra_t;
 

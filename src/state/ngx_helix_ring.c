@@ -125,20 +125,3 @@ ngx_helix_stream_missed(ngx_helix_slot_t *slot, uint64_t n)
 {
     ngx_helix_add(&slot->missed, n);
 }
-
-
-uint64_t
-ngx_helix_streams_missed(ngx_helix_zone_t *zone)
-{
-    uint64_t    n;
-    ngx_uint_t  i, rings;
-
-    n = 0;
-    rings = ngx_helix_rings(zone);
-
-    for (i = 0; i < rings; i++) {
-        n += ngx_helix_get(&zone->slots[i].missed);
-    }
-
-    return n;
-}
