@@ -112,7 +112,8 @@ ngx_http_helix_simulate(ngx_http_request_t *r, ngx_str_t *rest,
         values[i] = ngx_http_helix_simulate_fields[i].initial;
     }
 
-    rc = ngx_http_helix_simulate_query(r, ctx, values, &given);
+    rc = r->args.len
+         ? ngx_http_helix_simulate_query(r, ctx, values, &given) : NGX_OK;
 
     if (rc == NGX_OK && body->len) {
         rc = ngx_http_helix_simulate_json(r, ctx, body, values, &given);
