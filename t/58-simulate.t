@@ -195,6 +195,59 @@ my @logged = grep { /helix: job rejected/ }
 cmp_ok(scalar @logged, '<=', 2 * ($took + 2), 'the log is not flooded');
 
 
+# a worker dies in the middle of one
+
+$before = counts();
+is($t->post($url, '{"jobs":5000,"rate":200}')->status, 202, 'one more');
+$t->wait_for(sub { since($before)->{received} >= 20 }, 'some jobs');
+$t->expect_kill(2);
+$t->expect_alert(qr/exited on signal 9/);
+kill 'KILL', $t->workers;
+
+ok($t->wait_for(sub {
+    my $r = eval { $t->post($url, '{"jobs":10,"rate":1000}') };
+    $r && $r->status == 202;
+}, 'a simulation after the death'), 'the dead do not hold it');
+idle();
+
+
+# the workers are stopped in the middle of a flood
+
+my %old = map { $_ => 1 } $t->workers;
+
+$before = counts();
+is($t->post($url, '{"jobs":5000,"rate":20000}')->status, 202, 'a flood');
+$t->wait_for(sub { since($before)->{received} >= 50 }, 'some jobs');
+kill 'TERM', keys %old;
+ok($t->wait_for(sub {
+    my @now = $t->workers;
+    @now == 2 && !grep { $old{$_} } @now;
+}, 'new workers'), 'TERM of the workers');
+
+$t->wait_for(sub { gone() }, 'the old workers to leave');
+is_deeply([Helix::imbalance($t->stats, 1)], [], 'the books balance');
+cmp_ok(since($before)->{received}, '<=', 5000, 'not more than all');
+
+
+# a reload in the middle: it ends with its worker, the books balance
+
+$before = counts();
+
+is($t->post($url, '{"jobs":5000,"rate":200}')->status, 202, 'a long one');
+$t->wait_for(sub { since($before)->{received} >= 20 }, 'some jobs');
+ok($t->reload, 'reload');
+
+is($t->wait_for(sub { gone() }, 'the old workers to leave'), 1, 'they leave');
+
+my $n = since($before)->{received};
+
+cmp_ok($n, '<', 5000, 'it has ended');
+$t->wait_for(sub { $t->post($url, '{"jobs":10,"rate":1000}')->status == 202 },
+             'another one to start');
+idle();
+is(since($before)->{received}, $n + 10, 'and another one may run');
+
+
 # one worker that has to compute all of it inline: the event loop goes on
 
 my $conf = example();
@@ -243,56 +296,7 @@ ok($t->reload, 'two workers again');
 $t->wait_for(sub { gone() }, 'the old worker to leave');
 
 
-# a reload in the middle: it ends with its worker, the books balance
-
-$before = counts();
-
-is($t->post($url, '{"jobs":5000,"rate":200}')->status, 202, 'a long one');
-$t->wait_for(sub { since($before)->{received} >= 20 }, 'some jobs');
-ok($t->reload, 'reload');
-
-is($t->wait_for(sub { gone() }, 'the old workers to leave'), 1, 'they leave');
-
-my $n = since($before)->{received};
-
-cmp_ok($n, '<', 5000, 'it has ended');
-$t->wait_for(sub { $t->post($url, '{"jobs":10,"rate":1000}')->status == 202 },
-             'another one to start');
-idle();
-is(since($before)->{received}, $n + 10, 'and another one may run');
-
-
-# a worker dies in the middle of one
-
-is($t->post($url, '{"jobs":5000,"rate":200}')->status, 202, 'one more');
-$t->wait_for(sub { since($before)->{received} >= $n + 20 }, 'some jobs');
-$t->expect_kill(2);
-$t->expect_alert(qr/exited on signal 9/);
-kill 'KILL', $t->workers;
-
-ok($t->wait_for(sub {
-    my $r = eval { $t->post($url, '{"jobs":10,"rate":1000}') };
-    $r && $r->status == 202;
-}, 'a simulation after the death'), 'the dead do not hold it');
-idle();
-
-
-# the workers, then all, are stopped in the middle of a flood
-
-my %old = map { $_ => 1 } $t->workers;
-
-$before = counts();
-is($t->post($url, '{"jobs":5000,"rate":20000}')->status, 202, 'a flood');
-$t->wait_for(sub { since($before)->{received} >= 50 }, 'some jobs');
-kill 'TERM', keys %old;
-ok($t->wait_for(sub {
-    my @now = $t->workers;
-    @now == 2 && !grep { $old{$_} } @now;
-}, 'new workers'), 'TERM of the workers');
-
-$t->wait_for(sub { gone() }, 'the old workers to leave');
-is_deeply([Helix::imbalance($t->stats, 1)], [], 'the books balance');
-cmp_ok(since($before)->{received}, '<=', 5000, 'not more than all');
+# all is stopped in the middle of a flood
 
 is_deeply([$t->books], [], 'the books, before the end');
 is($t->post($url, '{"jobs":5000,"rate":20000}')->status, 202, 'the last one');
