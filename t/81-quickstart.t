@@ -90,7 +90,9 @@ for my $run (1, 2) {
 
     like($out, qr/^helix: \w+ .*^strategy .*^drop +\d+ .*pressure \d+$/ms,
          "run $run: the status");
-    like($out, qr{^ {4}\Q$url\E/helix\b}m, "run $run: URLs");
+    like($out, qr{^ {4}\Q$url\E/helix/ }m, "run $run: URLs");
+    like(qx(curl -s -H 'Accept: text/html' $url/helix/), qr/^<!doctype html>/i,
+         "run $run: the dashboard");
     like($out, qr{^ {4}conf/quickstart stop$}m, "run $run: how to stop");
 
     # lines to paste, but for the table of the status
@@ -105,7 +107,7 @@ for my $run (1, 2) {
     my ($next) = $out =~ /^try next: (?s:.*?)\n\n((?: {4}.*\n)+)/m;
     my @next = map { s/^ +//r } split /\n/, $next // '';
 
-    is(scalar @next, 5, "run $run: five things to try next");
+    is(scalar @next, 6, "run $run: six things to try next");
 
     my @answers = map { scalar qx($_ -s 2>&1) } @next;
 
@@ -116,8 +118,9 @@ for my $run (1, 2) {
          "run $run: the third works");
     like($answers[3], qr/"level":0.99,"alpha"|"es":|"var/,
          "run $run: the fourth works");
-    like($answers[4], qr/^\{"started":200,"rate":40,"seconds":5,"seed":7\}$/m,
-         "run $run: the fifth works");
+    like($answers[4], qr/"batch_max_size":16\b/, "run $run: the fifth works");
+    like($answers[5], qr/^\{"started":200,"rate":40,"seconds":5,"seed":7\}$/m,
+         "run $run: the sixth works");
     like(qx(curl -s $url/helix/api/decisions?n=1), qr/"id":\d*00\d/,
          "run $run: and is under way");
 
