@@ -84,6 +84,14 @@ is(() = $out =~ /^\w[\w ,.^]+?(?: +\d+ \( *[\d.]+\)){4}   (?:inline|spawn|cpu_po
 $out = bench('footprint');
 like($out, qr/^CPU of GET \/helix\/metrics\s+\d+ us/m, 'footprint: a scrape');
 
+$out = bench('scrape');
+like($out, qr/^workers +16\nkinds +8\n/m, 'scrape: workers and kinds');
+
+for ($out =~ /^CPU of GET (\S+ +\d+) us/mg) {
+    my ($path, $us) = split;
+    cmp_ok($us, '<', 1000, "scrape: less than 1 ms for $path");
+}
+
 $out = bench('overload');
 like($out, qr/^balanced, $_\n.*\n +2x +[\d.]+ +[\d.]+/m, "overload: $_")
     for qw(predictive threshold);

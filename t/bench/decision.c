@@ -138,6 +138,8 @@ row_accounting(void)
     ngx_helix_count_ended(slot, 0, HELIX_INLINE, NGX_HELIX_COMPLETED, 0);
     ngx_helix_count_times(slot, 0, HELIX_INLINE, 1200, 18000 + (sink & 1023),
                           21000);
+    ngx_helix_count_loop(slot, 18000);
+    ngx_helix_count_latency(slot, HELIX_INLINE, 0.15, clock_ms / 50, 21000);
     helix_pressure_record(ngx_helix_slot_pressure(slot), 0.15, clock_ms++ / 50,
                           (double) ngx_helix_tokens_busy(zone) / 8, false,
                           0.01);
