@@ -109,7 +109,8 @@ sub sample {
 
     push @wrong, "twice: $key" if exists $family->{samples}{$key};
     push @wrong, "below zero: $line"
-        if $value =~ /^-|NaN/ && $type ne 'gauge';
+        if $value =~ /^-|NaN/ && $type ne 'gauge'
+           && !($type eq 'summary' && $suffix eq '');
 
     $family->{samples}{$key} = $value;
     push @{$family->{order}}, $key;
