@@ -183,6 +183,40 @@ ngx_http_helix_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* Workers read it: here it is but a name. */
+
+char *
+ngx_http_helix_settings_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_helix_main_conf_t *hmcf = conf;
+
+    ngx_str_t  *value;
+
+    if (hmcf->conf.file.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"helix_settings\" needs the name of a file");
+        return NGX_CONF_ERROR;
+    }
+
+    hmcf->conf.file = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &hmcf->conf.file, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    hmcf->conf.file_key = 1 + ngx_crc32_long(hmcf->conf.file.data,
+                                             hmcf->conf.file.len);
+
+    return NGX_CONF_OK;
+}
+
+
 char *
 ngx_http_helix_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -330,6 +364,7 @@ ngx_http_helix_init(ngx_conf_t *cf)
     }
 
     if (ngx_http_helix_check_settings(cf, hmcf) != NGX_OK
+        || ngx_http_helix_keep_names(cf) != NGX_OK
         || ngx_http_helix_check_kinds(cf, hmcf) != NGX_OK
         || ngx_http_helix_init_pool(cf, hmcf) != NGX_OK)
     {

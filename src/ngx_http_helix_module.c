@@ -62,6 +62,13 @@ static ngx_command_t  ngx_http_helix_commands[] = {
       0,
       NULL },
 
+    { ngx_string("helix_settings"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_helix_settings_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("helix_policy"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_helix_policy,
@@ -185,7 +192,7 @@ static ngx_http_module_t  ngx_http_helix_module_ctx = {
     ngx_http_helix_create_main_conf,       /* create main configuration */
     NULL,                                  /* init main configuration */
 
-    NULL,                                  /* create server configuration */
+    ngx_http_helix_create_srv_conf,        /* create server configuration */
     NULL,                                  /* merge server configuration */
 
     ngx_http_helix_create_loc_conf,        /* create location configuration */

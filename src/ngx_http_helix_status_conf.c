@@ -176,6 +176,51 @@ ngx_http_helix_status_writer(ngx_conf_t *cf, ngx_http_helix_loc_conf_t *hlcf,
 }
 
 
+void *
+ngx_http_helix_create_srv_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_helix_srv_conf_t));
+}
+
+
+/* Those that nginx has are gone with the pool of the configuration. */
+
+ngx_int_t
+ngx_http_helix_keep_names(ngx_conf_t *cf)
+{
+    ngx_uint_t                   i, n;
+    ngx_http_server_name_t      *names;
+    ngx_http_core_srv_conf_t   **cscf;
+    ngx_http_core_main_conf_t   *cmcf;
+    ngx_http_helix_srv_conf_t   *hscf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    cscf = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        hscf = cscf[i]->ctx->srv_conf[ngx_http_helix_module.ctx_index];
+        n = cscf[i]->server_names.nelts;
+
+        if (ngx_array_init(&hscf->names, cf->pool, ngx_max(n, 1),
+                           sizeof(ngx_http_server_name_t))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        names = ngx_array_push_n(&hscf->names, n);
+        if (names == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(names, cscf[i]->server_names.elts,
+                   n * sizeof(ngx_http_server_name_t));
+    }
+
+    return NGX_OK;
+}
+
+
 /* The tree of the status is what follows the name of the location. */
 
 static ngx_uint_t

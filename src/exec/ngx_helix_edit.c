@@ -66,6 +66,14 @@ ngx_helix_exec_edit(ngx_helix_exec_t *exec, ngx_helix_edit_t *edit,
         return NGX_OK;
     }
 
+    /* a file that is gone takes along what was set to go with it */
+
+    if (edit->source == NGX_HELIX_BY_FILE && changed == 0
+        && violations->n == 0)
+    {
+        ngx_helix_edit_repair(exec, &e);
+    }
+
     ngx_helix_edit_merge(exec, e.config, &e.after);
 
     helix_settings_verify(&e.after, changed, exec->conf->threads, violations);

@@ -76,6 +76,7 @@ ngx_helix_exec_create(ngx_cycle_t *cycle, helix_settings_t *settings,
     exec->conf = conf;
     exec->zone = zone;
     exec->generation = generation;
+    exec->ncpus = ncpus;
     exec->log = cycle->log;
 
     ngx_queue_init(&exec->jobs);
@@ -137,7 +138,11 @@ ngx_helix_exec_live(ngx_cycle_t *cycle, ngx_helix_exec_t *exec)
     exec->live.read = &config[1];
     exec->live.edited = &config[2];
 
-    (void) ngx_helix_live_adopt(exec, exec->generation);
+    /* the first worker of a configuration */
+
+    if (ngx_helix_live_adopt(exec, exec->generation) == NGX_OK) {
+        ngx_helix_file_look(exec, ngx_helix_now());
+    }
 
     ngx_helix_live_look(exec, ngx_helix_now());
 
@@ -232,6 +237,7 @@ ngx_helix_exec_tick(ngx_event_t *ev)
               && ngx_helix_zone_reap(exec->zone, exec->slot, exec->log);
 
     if (elected) {
+        ngx_helix_file_look(exec, ngx_helix_now());
         ngx_helix_history_tick(exec->zone, ngx_helix_now(),
                                ngx_helix_exec_pressure(exec));
     }

@@ -174,6 +174,8 @@ struct ngx_helix_exec_s {
     ngx_helix_sources_t     sources;
     double                  external;       /* the highest of them */
     uint64_t                external_until; /* ns; 0: there is none */
+    uint64_t                looked;         /* ns, at the settings file */
+    ngx_uint_t              ncpus;
     ngx_helix_zone_t       *zone;
     ngx_helix_slot_t       *slot;
     ngx_socket_t            fd;             /* see ngx_helix_job_s */
@@ -201,6 +203,9 @@ void ngx_helix_live_look(ngx_helix_exec_t *exec, uint64_t now);
 /* [start, loop] The settings of a newer configuration replace those of an
    older one: NGX_OK if they did, NGX_DECLINED if they have been, NGX_BUSY. */
 ngx_int_t ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation);
+
+/* [start, loop] Reads the settings file, if it is time to. */
+void ngx_helix_file_look(ngx_helix_exec_t *exec, uint64_t now);
 
 /* [loop] Other settings are in force. */
 void ngx_helix_batches_apply(ngx_helix_exec_t *exec);

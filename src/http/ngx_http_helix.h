@@ -138,6 +138,12 @@ typedef struct {
 } ngx_http_helix_main_conf_t;
 
 
+typedef struct {
+    ngx_array_t                    names;         /* ngx_http_server_name_t;
+                                                     nginx forgets its own */
+} ngx_http_helix_srv_conf_t;
+
+
 typedef enum {
     NGX_HTTP_HELIX_STATUS_TREE = 0,
     NGX_HTTP_HELIX_STATUS_TEXT,
@@ -524,9 +530,13 @@ ngx_int_t ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
 /* Config time: router directives, ngx_http_helix_conf.c. */
 char *ngx_http_helix_setting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_helix_settings_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_helix_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_helix_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void *ngx_http_helix_create_main_conf(ngx_conf_t *cf);
+void *ngx_http_helix_create_srv_conf(ngx_conf_t *cf);
+ngx_int_t ngx_http_helix_keep_names(ngx_conf_t *cf);
 
 /* Preconfiguration. */
 ngx_int_t ngx_http_helix_add_variables(ngx_conf_t *cf);

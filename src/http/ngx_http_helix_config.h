@@ -29,6 +29,12 @@ ngx_int_t ngx_http_helix_write_config(ngx_http_request_t *r, ngx_str_t *rest,
 void ngx_http_helix_write_change(helix_json_writer_t *json,
     const ngx_helix_change_t *change);
 
+/* Those of api/telemetry. */
+ngx_int_t ngx_http_helix_read_telemetry(ngx_http_request_t *r,
+    ngx_str_t *rest);
+ngx_int_t ngx_http_helix_write_telemetry(ngx_http_request_t *r,
+    ngx_str_t *rest, ngx_str_t *body);
+
 /* A value as a member of JSON. */
 void ngx_http_helix_write_setting(helix_json_writer_t *json,
     const helix_setting_t *row, uint64_t bits);

@@ -4,11 +4,23 @@
 #include "ngx_http_helix.h"
 
 
+typedef struct {
+    ngx_str_t   host;
+    ngx_uint_t  port;            /* 0: not given */
+} ngx_http_helix_authority_t;
+
+
 static ngx_uint_t ngx_http_helix_guard_host(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_helix_guard_name(ngx_http_server_name_t *name,
     ngx_str_t *host);
 static ngx_uint_t ngx_http_helix_guard_site(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_helix_guard_type(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_helix_guard_origin(ngx_str_t *origin,
+    ngx_http_helix_authority_t *host);
+static ngx_uint_t ngx_http_helix_guard_authority(ngx_str_t *text,
+    ngx_http_helix_authority_t *authority);
+static ngx_uint_t ngx_http_helix_guard_header(ngx_http_request_t *r,
+    const char *name, ngx_str_t **value);
 
 
 ngx_int_t
@@ -80,15 +92,29 @@ ngx_http_helix_writable(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_helix_guard_host(ngx_http_request_t *r)
 {
-    ngx_url_t                  u;
-    ngx_str_t                 *host;
-    ngx_uint_t                 i;
-    ngx_http_server_name_t    *names;
-    ngx_http_core_srv_conf_t  *cscf;
+    ngx_url_t                    u;
+    ngx_str_t                   *host, *value;
+    ngx_uint_t                   i;
+    ngx_http_server_name_t      *names;
+    ngx_http_helix_srv_conf_t   *hscf;
+    ngx_http_helix_authority_t   sent;
 
     host = &r->headers_in.server;
 
-    if (host->len == 0) {
+    /* what a request line or a second header says is not the Host */
+
+    if (host->len == 0 || r->headers_in.host == NULL
+        || ngx_http_helix_guard_header(r, "host", &value) > 1
+        || !ngx_http_helix_guard_authority(&r->headers_in.host->value, &sent))
+    {
+        return 0;
+    }
+
+    sent.host.len -= (sent.host.data[sent.host.len - 1] == '.');
+
+    if (sent.host.len != host->len
+        || ngx_strncasecmp(sent.host.data, host->data, host->len) != 0)
+    {
         return 0;
     }
 
@@ -108,10 +134,10 @@ ngx_http_helix_guard_host(ngx_http_request_t *r)
         return ngx_parse_url(r->pool, &u) == NGX_OK;
     }
 
-    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-    names = cscf->server_names.elts;
+    hscf = ngx_http_get_module_srv_conf(r, ngx_http_helix_module);
+    names = hscf->names.elts;
 
-    for (i = 0; i < cscf->server_names.nelts; i++) {
+    for (i = 0; i < hscf->names.nelts; i++) {
         if (ngx_http_helix_guard_name(&names[i], host)) {
             return 1;
         }
@@ -179,40 +205,133 @@ ngx_http_helix_guard_name(ngx_http_server_name_t *name, ngx_str_t *host)
 }
 
 
+/* All that are sent have to be as they should. */
+
 static ngx_uint_t
 ngx_http_helix_guard_site(ngx_http_request_t *r)
 {
-    u_char     *p, *last;
-    ngx_str_t  *site, *origin, *host;
+    ngx_str_t                    *value;
+    ngx_uint_t                    n;
+    ngx_http_helix_authority_t    host;
 
-    site = ngx_http_helix_request_header(r, "sec-fetch-site");
+    n = ngx_http_helix_guard_header(r, "sec-fetch-site", &value);
 
-    if (site && !ngx_http_helix_is(site, "same-origin")
-        && !ngx_http_helix_is(site, "none"))
+    if (n > 1
+        || (n && !ngx_http_helix_is(value, "same-origin")
+            && !ngx_http_helix_is(value, "none")))
     {
         return 0;
     }
 
-    origin = ngx_http_helix_request_header(r, "origin");
+    n = ngx_http_helix_guard_header(r, "origin", &value);
 
-    if (origin == NULL) {
+    if (n == 0) {
         return 1;
     }
 
-    if (r->headers_in.host == NULL) {
+    return n == 1 && ngx_http_helix_guard_authority(
+                                     &r->headers_in.host->value, &host)
+           && ngx_http_helix_guard_origin(value, &host);
+}
+
+
+/* The scheme may be another behind a proxy: a port that is not given is that
+   of the scheme in the Origin, which is the browser's. */
+
+static ngx_uint_t
+ngx_http_helix_guard_origin(ngx_str_t *origin,
+    ngx_http_helix_authority_t *host)
+{
+    ngx_str_t                    rest;
+    ngx_uint_t                   i, port;
+    ngx_http_helix_authority_t   from;
+
+    static const struct {
+        ngx_str_t   prefix;
+        ngx_uint_t  port;
+    } schemes[] = {
+        { ngx_string("http://"), 80 },
+        { ngx_string("https://"), 443 }
+    };
+
+    for (i = 0; i < 2; i++) {
+
+        if (origin->len <= schemes[i].prefix.len
+            || ngx_strncasecmp(origin->data, schemes[i].prefix.data,
+                               schemes[i].prefix.len)
+               != 0)
+        {
+            continue;
+        }
+
+        rest.data = origin->data + schemes[i].prefix.len;
+        rest.len = origin->len - schemes[i].prefix.len;
+        port = schemes[i].port;
+
+        return ngx_http_helix_guard_authority(&rest, &from)
+               && (from.port ? from.port : port)
+                  == (host->port ? host->port : port)
+               && from.host.len == host->host.len
+               && ngx_strncasecmp(from.host.data, host->host.data,
+                                  from.host.len)
+                  == 0;
+    }
+
+    return 0;
+}
+
+
+/* A host and perhaps a port, and nothing else: no user, no path, no list. */
+
+static ngx_uint_t
+ngx_http_helix_guard_authority(ngx_str_t *text,
+    ngx_http_helix_authority_t *authority)
+{
+    u_char     *p, *last, *end;
+    ngx_int_t   port;
+
+    p = text->data;
+    last = p + text->len;
+
+    for (end = p; end < last; end++) {
+        if (*end <= ' ' || *end >= 0x7f || ngx_strchr("@/\\?#,\"", *end)) {
+            return 0;
+        }
+    }
+
+    end = p;
+
+    if (text->len && *p == '[') {
+
+        while (end < last && *end != ']') {
+            end++;
+        }
+
+        end += (end < last);
+
+    } else {
+        while (end < last && *end != ':') {
+            end++;
+        }
+    }
+
+    authority->host.data = p;
+    authority->host.len = end - p;
+    authority->port = 0;
+
+    if (end == last) {
+        return end > p;
+    }
+
+    port = (*end == ':') ? ngx_atoi(end + 1, last - end - 1) : NGX_ERROR;
+
+    if (end == p || port < 1 || port > 65535) {
         return 0;
     }
 
-    /* the scheme may be another behind a proxy, the rest is as the browser
-       has it in both */
+    authority->port = port;
 
-    host = &r->headers_in.host->value;
-    last = origin->data + origin->len;
-
-    p = ngx_strlcasestrn(origin->data, last, (u_char *) "://", 3 - 1);
-
-    return p && (size_t) (last - p - 3) == host->len
-           && ngx_strncasecmp(p + 3, host->data, host->len) == 0;
+    return 1;
 }
 
 
@@ -221,15 +340,16 @@ ngx_http_helix_guard_site(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_helix_guard_type(ngx_http_request_t *r)
 {
-    ngx_str_t  *type;
+    ngx_str_t   *type;
+    ngx_uint_t   n;
 
-    if (r->headers_in.content_type == NULL) {
+    n = ngx_http_helix_guard_header(r, "content-type", &type);
+
+    if (n == 0) {
         return r->method == NGX_HTTP_DELETE;
     }
 
-    type = &r->headers_in.content_type->value;
-
-    return type->len >= 16
+    return n == 1 && type->len >= 16
            && ngx_strncasecmp(type->data, (u_char *) "application/json", 16)
               == 0
            && (type->len == 16 || type->data[16] == ';'
@@ -240,11 +360,24 @@ ngx_http_helix_guard_type(ngx_http_request_t *r)
 ngx_str_t *
 ngx_http_helix_request_header(ngx_http_request_t *r, const char *name)
 {
+    ngx_str_t  *value;
+
+    return ngx_http_helix_guard_header(r, name, &value) ? value : NULL;
+}
+
+
+/* How many of them there are; the first one's value. */
+
+static ngx_uint_t
+ngx_http_helix_guard_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t **value)
+{
     size_t            len;
-    ngx_uint_t        i;
+    ngx_uint_t        i, n;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
+    n = 0;
     len = ngx_strlen(name);
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
@@ -252,12 +385,13 @@ ngx_http_helix_request_header(ngx_http_request_t *r, const char *name)
 
         for (i = 0; i < part->nelts; i++) {
             if (h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0
+                && n++ == 0)
             {
-                return &h[i].value;
+                *value = &h[i].value;
             }
         }
     }
 
-    return NULL;
+    return n;
 }

@@ -92,6 +92,10 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
       NGX_HTTP_HELIX_READ|NGX_HTTP_HELIX_WRITE,
       "GET, HEAD, POST, PATCH, DELETE" },
 
+    { ngx_string("/api/telemetry"), 0, ngx_http_helix_read_telemetry,
+      ngx_http_helix_write_telemetry,
+      NGX_HTTP_HELIX_READ|NGX_HTTP_POST, "GET, HEAD, POST" },
+
     { ngx_null_string, 0, NULL, NULL, 0, NULL }
 };
 

@@ -198,6 +198,19 @@ ngx_helix_config_concurrency(ngx_helix_zone_t *zone)
 }
 
 
+ngx_uint_t
+ngx_helix_control_refused(ngx_helix_zone_t *zone, uint64_t hash)
+{
+    if (ngx_helix_get(&zone->control.refused) == hash) {
+        return 0;
+    }
+
+    ngx_helix_set(&zone->control.refused, hash);
+
+    return 1;
+}
+
+
 ngx_helix_change_t *
 ngx_helix_config_remember(ngx_helix_config_t *config)
 {

@@ -112,6 +112,10 @@ uint64_t ngx_helix_sources_publish(ngx_helix_zone_t *zone,
 /* The concurrency of the configuration that holds.  Any thread. */
 uint64_t ngx_helix_config_concurrency(ngx_helix_zone_t *zone);
 
+/* Has a settings file of this hash (0: a good one) not been refused before?
+   Then it has been now. */
+ngx_uint_t ngx_helix_control_refused(ngx_helix_zone_t *zone, uint64_t hash);
+
 /* A change as the last of those that are remembered. */
 ngx_helix_change_t *ngx_helix_config_remember(ngx_helix_config_t *config);
 

@@ -68,6 +68,7 @@ typedef struct {
     uint64_t                  changes ngx_helix_aligned;
     uint64_t                  config_version;
     uint64_t                  sources_version;
+    uint64_t                  refused;       /* hash of a settings file */
 
     ngx_helix_process_t       writer ngx_helix_aligned;     /* 0: none */
 
