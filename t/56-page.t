@@ -301,10 +301,9 @@ my %type = ('app.js' => 'text/javascript; charset=utf-8',
 for my $name (sort keys %type) {
     my ($version) = $html =~ /\Q$name\E\?v=(\w+)/;
 
-    my $file = `sed -f $dir/strip.sed $dir/$name`;
-
-    $file = `sed -f $dir/strip.sed $dir/$name | sed -f $dir/css.sed`
-        if $name eq 'app.css';
+    my ($end) = $name =~ /(\w+)$/;
+    my $more = -e "$dir/$end.sed" ? "| sed -f $dir/$end.sed" : '';
+    my $file = `sed -f $dir/strip.sed $dir/$name $more`;
 
     my $f = $t->get("/helix/$name?v=$version");
 

@@ -191,8 +191,9 @@ size_t ngx_http_helix_stats_size(ngx_http_helix_snapshot_t *s);
 void ngx_http_helix_write_stats(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
 
-/* The same for people; and, into the snapshot, the numbers that matter and what
-   somebody should see to. */
+/* The same for people; and, into the snapshot, what happened of late, the
+   numbers that matter and what somebody should see to. */
+void ngx_http_helix_recent(ngx_http_helix_snapshot_t *s);
 const char *ngx_http_helix_verdict_word(ngx_http_helix_snapshot_t *s);
 void ngx_http_helix_judge(ngx_http_helix_snapshot_t *s);
 

@@ -414,6 +414,7 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
 
     ngx_helix_zone_pressure(s->zone, now, &s->averages);
 
+    ngx_http_helix_recent(s);
     ngx_helix_exec_insight(hmcf->exec, &s->insight);
 
     s->external = ngx_helix_exec_external(hmcf->exec);
@@ -445,7 +446,10 @@ ngx_http_helix_verdict(ngx_http_helix_snapshot_t *s)
         return "draining";
     }
 
-    if (s->averages.drops >= 0.01) {
+    if (s->averages.drops >= 0.01
+        || s->recent.dropped_per_sec
+           > 0.01 * (s->recent.jobs_per_sec + s->recent.dropped_per_sec))
+    {
         return "shedding";
     }
 

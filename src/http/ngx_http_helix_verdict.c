@@ -15,7 +15,6 @@
 #define NGX_HTTP_HELIX_LATE         0.001   /* of the jobs of a minute */
 
 
-static void ngx_http_helix_recent(ngx_http_helix_snapshot_t *s);
 static double ngx_http_helix_recent_p99(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_drops(ngx_http_helix_snapshot_t *s);
 static time_t ngx_http_helix_drops_since(ngx_uint_t reason);
@@ -27,6 +26,7 @@ static void ngx_http_helix_judge_kinds(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_crashes(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_outside(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_overrides(ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_judge_stream(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_say(ngx_http_helix_sentence_t *sentence,
     const char *fmt, ...);
 static void ngx_http_helix_attend(ngx_http_helix_snapshot_t *s,
@@ -47,6 +47,7 @@ static void (*const  ngx_http_helix_judges[])(ngx_http_helix_snapshot_t *s) = {
     ngx_http_helix_judge_crashes,
     ngx_http_helix_judge_outside,
     ngx_http_helix_judge_overrides,
+    ngx_http_helix_judge_stream,
     NULL
 };
 
@@ -107,8 +108,6 @@ ngx_http_helix_judge(ngx_http_helix_snapshot_t *s)
     double      all;
     ngx_uint_t  i;
 
-    ngx_http_helix_recent(s);
-
     if (s->total.received == 0) {
         ngx_http_helix_say(&s->verdict, "no job so far");
 
@@ -137,7 +136,7 @@ ngx_http_helix_judge(ngx_http_helix_snapshot_t *s)
 
 /* Rates of the last seconds; a job in the current one is not in them yet. */
 
-static void
+void
 ngx_http_helix_recent(ngx_http_helix_snapshot_t *s)
 {
     ngx_uint_t          i, lane, reason, age, secs;
@@ -412,6 +411,39 @@ ngx_http_helix_judge_overrides(ngx_http_helix_snapshot_t *s)
                               "directives\" has the lines to put there.",
                               s->overrides,
                               s->overrides == 1 ? " differs" : "s differ");
+    }
+}
+
+
+/* Against what this worker saw one minute ago, or up to two. */
+
+static void
+ngx_http_helix_judge_stream(ngx_http_helix_snapshot_t *s)
+{
+    time_t  now;
+
+    static time_t    at;
+    static uint64_t  seen, before;
+
+    now = ngx_time();
+
+    if (now - at > 2 * NGX_HTTP_HELIX_RECENT_SECS || s->missed < seen) {
+        before = s->missed;
+        seen = s->missed;
+        at = now;
+
+    } else if (now - at >= NGX_HTTP_HELIX_RECENT_SECS) {
+        before = seen;
+        seen = s->missed;
+        at = now;
+    }
+
+    if (s->missed > before) {
+        ngx_http_helix_attend(s, "stream",
+                              "%uL decisions of the last minutes were "
+                              "overwritten before a reader of the stream had "
+                              "them: it is too slow, or a filter would do.",
+                              s->missed - before);
     }
 }
 

@@ -447,7 +447,6 @@ document.addEventListener("DOMContentLoaded", () => {
     });
     document.addEventListener("visibilitychange", () =>
         document.hidden ? disconnect() : connect());
-    addEventListener("pagehide", disconnect);
     connect();
     loadConfig();
 });

@@ -15,8 +15,8 @@ mkdir -p $helix_objs
 
 cat << END                                                    >> $NGX_MAKEFILE
 
-$helix_src:	$helix_pages $ngx_addon_dir/strip.sed $ngx_addon_dir/css.sed \\
-		$NGX_MAKEFILE
+$helix_src:	$helix_pages $ngx_addon_dir/strip.sed \\
+		$ngx_addon_dir/css.sed $ngx_addon_dir/js.sed $NGX_MAKEFILE
 	for file in $helix_pages; do \\
 		name=helix_page_\`basename \$\$file | sed 's/[.]/_/g'\`; \\
 		echo "extern const unsigned char \$\$name[];"; \\
@@ -25,6 +25,7 @@ $helix_src:	$helix_pages $ngx_addon_dir/strip.sed $ngx_addon_dir/css.sed \\
 		sed -f $ngx_addon_dir/strip.sed \$\$file \\
 			| case \$\$file in \\
 				*.css) sed -f $ngx_addon_dir/css.sed ;; \\
+				*.js) sed -f $ngx_addon_dir/js.sed ;; \\
 				*) cat ;; \\
 			  esac \\
 			| od -An -v -tx1 \\
