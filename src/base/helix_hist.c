@@ -243,6 +243,50 @@ helix_hist_store(helix_hist_t *dst, const helix_hist_t *src)
 }
 
 
+void
+helix_hist_cumulate(const helix_hist_t *hist, const uint32_t *last,
+    uint64_t *counts, uint32_t n)
+{
+    uint32_t  i, k, end;
+    uint64_t  sum, octaves;
+
+    k = 0;
+    sum = 0;
+    octaves = __atomic_load_n(&hist->octaves, __ATOMIC_RELAXED);
+
+    for ( /* void */ ; octaves; octaves &= octaves - 1) {
+
+        for (i = helix_hist_octave(octaves, &end); i < end; i++) {
+
+            while (k < n && i > last[k]) {
+                counts[k++] = sum;
+            }
+
+            sum += __atomic_load_n(&hist->buckets[i], __ATOMIC_RELAXED);
+        }
+    }
+
+    while (k < n) {
+        counts[k++] = sum;
+    }
+}
+
+
+static inline uint64_t
+helix_hist_sum(const helix_hist_t *hist, uint32_t i, uint32_t end)
+{
+    uint64_t  n;
+
+    n = 0;
+
+    for ( /* void */ ; i < end; i++) {
+        n += __atomic_load_n(&hist->buckets[i], __ATOMIC_RELAXED);
+    }
+
+    return n;
+}
+
+
 /* How many there are up to the bucket in which the rank is reached, which is
    *index; the last one if it is not. */
 
@@ -250,14 +294,22 @@ static uint64_t
 helix_hist_ranked(const helix_hist_t *hist, uint64_t rank, uint32_t *index)
 {
     uint32_t  i, end;
-    uint64_t  n, octaves;
+    uint64_t  n, part, octaves;
 
     n = 0;
     octaves = __atomic_load_n(&hist->octaves, __ATOMIC_RELAXED);
 
     for ( /* void */ ; octaves; octaves &= octaves - 1) {
 
-        for (i = helix_hist_octave(octaves, &end); i < end; i++) {
+        i = helix_hist_octave(octaves, &end);
+        part = helix_hist_sum(hist, i, end);
+
+        if (n + part < rank) {
+            n += part;
+            continue;
+        }
+
+        for ( /* void */ ; i < end; i++) {
             n += __atomic_load_n(&hist->buckets[i], __ATOMIC_RELAXED);
 
             if (n >= rank) {

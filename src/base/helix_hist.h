@@ -57,6 +57,10 @@ void helix_hist_subtract(helix_hist_t *dst, const helix_hist_t *src);
 /* dst = src; src is private to the caller, who is the only writer of dst. */
 void helix_hist_store(helix_hist_t *dst, const helix_hist_t *src);
 
+/* How many there are up to each of n buckets, which ascend. */
+void helix_hist_cumulate(const helix_hist_t *hist, const uint32_t *last,
+    uint64_t *counts, uint32_t n);
+
 /*
  * The q-quantile, 0 < q <= 1, by nearest rank: the geometric middle of the
  * bucket that holds the ceil(q n)-th smallest value, in ns.  0 when empty.

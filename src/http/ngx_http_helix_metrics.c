@@ -438,9 +438,20 @@ ngx_http_helix_quantile_value(const ngx_http_helix_quantile_t *q,
 
 
 void
+ngx_http_helix_quantile_values(const helix_hist_t *hist, uint64_t *values)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_HELIX_QUANTILES; i++) {
+        values[i] = ngx_http_helix_quantile_value(&ngx_http_helix_quantiles[i],
+                                                  hist);
+    }
+}
+
+
+void
 ngx_http_helix_latency_read(ngx_http_helix_snapshot_t *s, ngx_uint_t lane)
 {
-    ngx_uint_t                 i;
     ngx_http_helix_latency_t  *latency;
 
     latency = &s->latencies[lane];
@@ -449,11 +460,7 @@ ngx_http_helix_latency_read(ngx_http_helix_snapshot_t *s, ngx_uint_t lane)
     latency->ema = s->hist.count
                    ? (uint64_t) ngx_helix_zone_latency(s->zone, lane) : 0;
 
-    for (i = 0; i < NGX_HTTP_HELIX_QUANTILES; i++) {
-        latency->quantiles[i]
-            = ngx_http_helix_quantile_value(&ngx_http_helix_quantiles[i],
-                                            &s->hist);
-    }
+    ngx_http_helix_quantile_values(&s->hist, latency->quantiles);
 }
 
 

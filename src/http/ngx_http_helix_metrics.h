@@ -235,7 +235,9 @@ uint64_t ngx_http_helix_latency(const ngx_http_helix_snapshot_t *s,
 void ngx_http_helix_latency_read(ngx_http_helix_snapshot_t *s,
     ngx_uint_t lane);
 
-/* ns; of an empty histogram 0. */
+/* ns; of an empty histogram 0.  All of the table, and one. */
+void ngx_http_helix_quantile_values(const helix_hist_t *hist,
+    uint64_t *values);
 uint64_t ngx_http_helix_quantile_value(const ngx_http_helix_quantile_t *q,
     const helix_hist_t *hist);
 

@@ -336,8 +336,9 @@ static void
 ngx_http_helix_expose_hist(ngx_http_helix_exposition_t *e,
     const ngx_http_helix_hist_family_t *family, ngx_uint_t index)
 {
-    uint64_t       n;
-    ngx_uint_t     i, edge, end;
+    uint32_t       last[NGX_HELIX_EDGES];
+    uint64_t       counts[NGX_HELIX_EDGES];
+    ngx_uint_t     edge;
     const char    *value;
     helix_hist_t  *hist;
 
@@ -351,20 +352,17 @@ ngx_http_helix_expose_hist(ngx_http_helix_exposition_t *e,
             ? ngx_helix_zone_kind_name(e->s->zone, index)
             : helix_strategy_names[index];
 
-    n = 0;
-    i = 0;
+    for (edge = 0; edge < NGX_HELIX_EDGES; edge++) {
+        last[edge] = helix_hist_index(ngx_http_helix_edges[edge].ns);
+    }
+
+    helix_hist_cumulate(hist, last, counts, NGX_HELIX_EDGES);
 
     for (edge = 0; edge < NGX_HELIX_EDGES && !e->sums_only; edge++) {
 
-        end = helix_hist_index(ngx_http_helix_edges[edge].ns) + 1;
-
-        for ( /* void */ ; i < end; i++) {
-            n += hist->buckets[i];
-        }
-
         ngx_http_helix_begin(e, "_bucket", family->label, value, "le",
                              ngx_http_helix_edges[edge].le);
-        ngx_http_helix_put_u64(e, n);
+        ngx_http_helix_put_u64(e, counts[edge]);
 
         if (family->which == NGX_HELIX_HIST_TOTAL) {
             ngx_http_helix_put_exemplar(e, index, edge);

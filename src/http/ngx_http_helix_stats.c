@@ -318,10 +318,19 @@ ngx_http_helix_stats_hist(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s, const char *name,
     ngx_helix_hist_kind_t which, ngx_uint_t index)
 {
-    uint64_t                          ns;
-    const ngx_http_helix_quantile_t  *q;
+    ngx_uint_t                 i;
+    ngx_http_helix_latency_t   latency, *read;
 
     (void) ngx_http_helix_snapshot_hist(s, which, index);
+
+    if (which == NGX_HELIX_HIST_TOTAL) {
+        ngx_http_helix_latency_read(s, index);
+        read = &s->latencies[index];
+
+    } else {
+        ngx_http_helix_quantile_values(&s->hist, latency.quantiles);
+        read = &latency;
+    }
 
     helix_json_key(json, name);
     helix_json_object(json);
@@ -329,17 +338,14 @@ ngx_http_helix_stats_hist(helix_json_writer_t *json,
     helix_json_key(json, "count");
     helix_json_u64(json, s->hist.count);
 
-    for (q = ngx_http_helix_quantiles; q->name; q++) {
-        ns = ngx_http_helix_quantile_value(q, &s->hist);
-
-        helix_json_key(json, q->name);
-        helix_json_fixed(json, ns, 6);
+    for (i = 0; i < NGX_HTTP_HELIX_QUANTILES; i++) {
+        helix_json_key(json, ngx_http_helix_quantiles[i].name);
+        helix_json_fixed(json, read->quantiles[i], 6);
     }
 
     if (which == NGX_HELIX_HIST_TOTAL) {
-        ngx_http_helix_latency_read(s, index);
         helix_json_key(json, "ema");
-        helix_json_fixed(json, s->latencies[index].ema, 6);
+        helix_json_fixed(json, read->ema, 6);
     }
 
     helix_json_object_end(json);

@@ -161,6 +161,26 @@ test_upper(void **state)
 
 
 static void
+test_cumulate(const helix_hist_t *hist)
+{
+    uint32_t  i, b, last[] = { 0, 63, 64, 700, 701, 1500, 1501, 2368 };
+    uint64_t  n, counts[8];
+
+    helix_hist_cumulate(hist, last, counts, 8);
+
+    for (i = 0; i < 8; i++) {
+        n = 0;
+
+        for (b = 0; b <= last[i]; b++) {
+            n += hist->buckets[b];
+        }
+
+        assert_int_equal(counts[i], n);
+    }
+}
+
+
+static void
 test_add_merge(void **state)
 {
     int            i;
@@ -192,6 +212,8 @@ test_add_merge(void **state)
     }
 
     assert_int_equal(n, a->count);
+
+    test_cumulate(a);
 
     helix_hist_clear(a);
     memset(c, 0, sizeof(helix_hist_t));
