@@ -54,6 +54,7 @@ static const ngx_http_helix_place_writer_t  ngx_http_helix_places[] = {
     { "lanes", ngx_http_helix_page_lanes },
     { "reasons", ngx_http_helix_page_reasons },
     { "pressure", ngx_http_helix_page_pressure },
+    { "sources", ngx_http_helix_page_sources },
     { "kinds", ngx_http_helix_page_kinds },
     { "settings", ngx_http_helix_page_settings },
     { "workers", ngx_http_helix_page_workers },

@@ -85,6 +85,7 @@ void ngx_http_helix_page_bar(ngx_http_helix_page_t *page, const char *key,
 void ngx_http_helix_page_lanes(ngx_http_helix_page_t *page);
 void ngx_http_helix_page_reasons(ngx_http_helix_page_t *page);
 void ngx_http_helix_page_pressure(ngx_http_helix_page_t *page);
+void ngx_http_helix_page_sources(ngx_http_helix_page_t *page);
 void ngx_http_helix_page_kinds(ngx_http_helix_page_t *page);
 void ngx_http_helix_page_settings(ngx_http_helix_page_t *page);
 void ngx_http_helix_page_workers(ngx_http_helix_page_t *page);

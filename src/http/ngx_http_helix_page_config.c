@@ -1,5 +1,5 @@
 
-/* The settings of the dashboard, with where they come from. */
+/* What others have set: settings with where they come from, and pressure. */
 
 #include "ngx_helix_live.h"
 #include "ngx_http_helix_page.h"
@@ -84,4 +84,31 @@ ngx_http_helix_page_plain(ngx_http_helix_page_t *page,
     }
 
     ngx_http_helix_page_text(page, text, helix_number_print(value, text));
+}
+
+
+void
+ngx_http_helix_page_sources(ngx_http_helix_page_t *page)
+{
+    uint64_t                    now;
+    ngx_uint_t                  i;
+    const ngx_helix_source_t   *source;
+    const ngx_helix_sources_t  *sources;
+
+    now = ngx_helix_now();
+    sources = ngx_helix_exec_sources(page->s->hmcf->exec);
+
+    for (i = 0; i < NGX_HELIX_SOURCES; i++) {
+        source = &sources->sources[i];
+
+        if (source->until <= now) {
+            continue;
+        }
+
+        ngx_http_helix_page_print(page, "<tr><th scope=row>");
+        ngx_http_helix_page_string(page, source->name);
+        ngx_http_helix_page_print(page, "<td>%.2f<td>%uL s left\n",
+                                  source->pressure,
+                                  (source->until - now) / 1000000000 + 1);
+    }
 }

@@ -200,6 +200,14 @@ def edits(page):
     page.eval('document.getElementById("undo").click()')
     page.until(lambda: value() == before, 'the change to be undone')
     ok('it is undone')
+    opener.open(urllib.request.Request(
+        TREE + 'api/telemetry', b'{"pressure":0.2,"source":"gpu-7",'
+        b'"ttl_ms":2500}', {'Content-Type': 'application/json'})).read()
+    sources = 'document.getElementById("sources").textContent'
+    page.until(lambda: 'gpu-7' in page.eval(sources), 'a source')
+    ok('pressure from outside', 's left' not in page.eval(sources))
+    page.until(lambda: page.eval(sources) == '', 'the source to end')
+    ok('it ends')
 
 
 def keyboard(page):

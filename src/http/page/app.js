@@ -103,6 +103,8 @@ function update(doc) {
     rows(document.querySelector("#workers tbody"), doc.workers.map(
         w => row(w.slot, w.pid, w.state, show("n", w.in_flight))));
     if (before && before.epoch === doc.epoch) remember(doc, before);
+    if (doc.pressure.external > 0 || $("sources").children.length)
+        outside().catch(() => {});
     if (before && Object.keys(before.kinds).join() !==
         Object.keys(doc.kinds).join()) location.reload();
     if (before && doc.config.generation !== before.config.generation)
@@ -133,6 +135,12 @@ function rows(body, list, none) {
         else if (!old.isEqualNode(el)) old.replaceWith(el);
     });
     while (body.children.length > list.length) body.lastElementChild.remove();
+}
+
+async function outside() {
+    const doc = await json("api/telemetry");
+    rows($("sources"), doc.sources.map(s => row(s.source, show(2, s.pressure),
+        Math.ceil(s.ttl_ms / 1e3) + " s left")));
 }
 
 /* Charts: the last 300 seconds, from api/history and then from the stats. */
