@@ -17,21 +17,13 @@
 
 #include "helix_kinds.h"
 #include "helix_score.h"
+#include "control.h"
 #include "score_file.h"
 
 
 #define MAX_VALUES  (64 * 4096)
 
 #define countof(a)  (sizeof(a) / sizeof((a)[0]))
-
-
-/* A poll that answers yes every k-th time; 0 is never. */
-
-typedef struct {
-    helix_control_t   base;
-    uint32_t          every;
-    uint32_t          polls;
-} control_t;
 
 
 typedef struct {
@@ -64,28 +56,6 @@ bits_of(float x)
     memcpy(&bits, &x, sizeof(bits));
 
     return bits;
-}
-
-
-static inline int
-poll_every(const helix_control_t *base)
-{
-    control_t  *ctl;
-
-    ctl = (control_t *) base;
-    ctl->polls++;
-
-    return ctl->every && ctl->polls % ctl->every == 0;
-}
-
-
-static inline void
-control_init(control_t *ctl, uint32_t every)
-{
-    memset(ctl, 0, sizeof(control_t));
-    ctl->base.size = sizeof(helix_control_t);
-    ctl->base.poll = poll_every;
-    ctl->every = every;
 }
 
 

@@ -15,18 +15,12 @@
 #include <cmocka.h>
 
 #include "helix_hashmix.h"
+#include "control.h"
 
 
 #define MAX_JOBS  200
 
 #define countof(a)  (sizeof(a) / sizeof((a)[0]))
-
-
-typedef struct {
-    helix_control_t   base;
-    uint32_t          every;
-    uint64_t          polls;
-} control_t;
 
 
 typedef struct {
@@ -56,29 +50,6 @@ next_random(uint64_t *seed)
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
 
     return z ^ (z >> 31);
-}
-
-
-static int
-poll_every(const helix_control_t *base)
-{
-    control_t  *ctl;
-
-    ctl = (control_t *) base;
-    ctl->polls++;
-
-    return ctl->every && ctl->polls % ctl->every == 0;
-}
-
-
-static void
-control_init(control_t *ctl, uint32_t every)
-{
-    ctl->base.size = sizeof(helix_control_t);
-    ctl->base.poll = poll_every;
-    ctl->base.stop = poll_every;
-    ctl->every = every;
-    ctl->polls = 0;
 }
 
 

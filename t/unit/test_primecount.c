@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "helix_primecount.h"
+#include "control.h"
 
 
 #define SIEVE  4200000
@@ -30,13 +31,6 @@
 #define SANITIZED
 #endif
 #endif
-
-
-typedef struct {
-    helix_control_t   base;
-    uint32_t          every;
-    uint64_t          polls;
-} control_t;
 
 
 /* A number, or the object of an interval. */
@@ -125,29 +119,6 @@ sieve(void **unused)
     }
 
     return 0;
-}
-
-
-static int
-poll_every(const helix_control_t *base)
-{
-    control_t  *ctl;
-
-    ctl = (control_t *) base;
-    ctl->polls++;
-
-    return ctl->every && ctl->polls % ctl->every == 0;
-}
-
-
-static void
-control_init(control_t *ctl, uint32_t every)
-{
-    ctl->base.size = sizeof(helix_control_t);
-    ctl->base.poll = poll_every;
-    ctl->base.stop = poll_every;
-    ctl->every = every;
-    ctl->polls = 0;
 }
 
 
