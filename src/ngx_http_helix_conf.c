@@ -1,6 +1,7 @@
 
 #include "ngx_http_helix.h"
 
+#include "ngx_helix_file.h"
 #include "ngx_helix_process.h"
 
 
@@ -9,6 +10,8 @@ extern ngx_module_t  ngx_thread_pool_module;
 
 static ngx_int_t ngx_http_helix_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
+static ngx_int_t ngx_http_helix_zone_state(ngx_conf_t *cf,
+    ngx_http_helix_main_conf_t *hmcf, ngx_str_t *text);
 static ngx_int_t ngx_http_helix_init_pool(ngx_conf_t *cf,
     ngx_http_helix_main_conf_t *hmcf);
 static ngx_uint_t ngx_http_helix_default_threads(
@@ -179,6 +182,12 @@ ngx_http_helix_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     hmcf->zone_name = value[1];
     ngx_http_helix_here(cf, &hmcf->zone_place);
 
+    for (i = 2; i < cf->args->nelts; i++) {
+        if (ngx_http_helix_zone_state(cf, hmcf, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -214,6 +223,52 @@ ngx_http_helix_settings_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                              hmcf->conf.file.len);
 
     return NGX_CONF_OK;
+}
+
+
+/* Nothing is opened here: only workers know whether they may. */
+
+static ngx_int_t
+ngx_http_helix_zone_state(ngx_conf_t *cf, ngx_http_helix_main_conf_t *hmcf,
+    ngx_str_t *text)
+{
+    u_char     *p;
+    ngx_str_t   name;
+
+    static const char *const  names[] = { "state=", NULL };
+
+    p = ngx_strlchr(text->data, text->data + text->len, '=');
+
+    name.data = text->data;
+    name.len = p ? (size_t) (p + 1 - text->data) : text->len;
+
+    if (!ngx_http_helix_is(&name, "state=")) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"helix_zone\"%s",
+                           text, ngx_http_helix_quote_nearest(&name, names));
+        return NGX_ERROR;
+    }
+
+    if (hmcf->state.data) {
+        (void) ngx_http_helix_duplicate(cf, text);
+        return NGX_ERROR;
+    }
+
+    hmcf->state.data = text->data + name.len;
+    hmcf->state.len = text->len - name.len;
+
+    if (hmcf->state.len == 0 || text->data[text->len - 1] == '/'
+        || ngx_conf_full_name(cf->cycle, &hmcf->state, 0) != NGX_OK
+        || hmcf->state.len >= NGX_HELIX_FILE_PATH)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%s\" of \"state\" in "
+                           "\"helix_zone\", the name of a file is expected",
+                           text->data + name.len);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -42,7 +42,7 @@ static ngx_conf_enum_t  ngx_http_helix_header_sets[] = {
 static ngx_command_t  ngx_http_helix_commands[] = {
 
     { ngx_string("helix_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_helix_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -276,6 +276,13 @@ ngx_http_helix_init_process(ngx_cycle_t *cycle)
                                        hmcf->ncpus);
 
     if (hmcf->exec == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (hmcf->state.len
+        && ngx_helix_exec_keep(cycle, hmcf->exec, hmcf->pool, &hmcf->state)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -224,8 +224,11 @@ my @refused = (
     [http => 'helix_zone ' . 'a' x 65 . '; #!',
      'invalid name "' . 'a' x 65 . '" in "helix_zone", 1 to 64 letters, '
      . 'digits, "_", "." and "-" are expected'],
-    [http => 'helix_zone main state=/x; #!',
-     'invalid number of arguments in "helix_zone" directive'],
+    [http => 'helix_zone main sate=/x; #!',
+     'invalid parameter "sate=/x" in "helix_zone", did you mean "state="?'],
+    [http => 'helix_zone main state=; #!',
+     'invalid value "" of "state" in "helix_zone", the name of a file is '
+     . 'expected'],
     [http => 'helix_policy fast; #!',
      'unknown policy "fast" in "helix_policy", "predictive" or "threshold" is '
      . 'expected'],

@@ -172,9 +172,10 @@ is($s->{received}, 0, 'a status request is no job');
 
 is_deeply([sort keys %$s],
           [sort qw(api module nginx zone policy status uptime_secs epoch
-                   since
+                   since state
                    verdict attention attention_see rate
-                   generation config pressure pool stream thresholds received invalid
+                   generation config pressure pool stream thresholds received
+                   invalid
                    dropped dropped_by_reason invalid_by_code
                    batches_by_flush strategies kinds
                    crashes dry_run zone_size zone_used workers predictive
@@ -192,12 +193,13 @@ for my $lane (@lanes) {
     my $of = $s->{strategies}{$lane};
 
     is_deeply([sort keys %$of],
-              [sort @books, qw(latency_ms queue_ms window_ms jobs_per_sec),
+              [sort @books, qw(latency_ms queue_ms jobs_per_sec),
                     $lane eq 'inline' ? () : qw(waiting waiting_limit)],
               "keys of $lane");
     is_deeply([sort keys %{$of->{queue_ms}}], \@quantiles,
               "keys of queue_ms of $lane");
-    is_deeply([sort keys %{$of->{latency_ms}}], [sort @quantiles, 'ema'],
+    is_deeply([sort keys %{$of->{latency_ms}}],
+              [sort @quantiles, qw(ema window)],
               "keys of latency_ms of $lane");
 }
 

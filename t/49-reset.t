@@ -201,7 +201,7 @@ while (Time::HiRes::time() < $until) {
 
 waitpid $_, 0 for @children;
 
-cmp_ok($resets, '>', 20, "resets under load: $resets, looked $looks times");
+cmp_ok($resets, '>=', 5, "resets under load: $resets, looked $looks times");
 is_deeply([@wrong > 10 ? @wrong[0 .. 9] : @wrong], [], 'the books balance');
 
 $t->wait_for(sub { $t->stats->{in_flight} == 0 }, 'the end of the load');
@@ -273,7 +273,8 @@ sub counters {
     my ($path, $node) = @_;
 
     return map { counters("$path.$_", $node->{$_}) } sort keys %$node
-        if ref $node eq 'HASH' && $path !~ /^\.(?:pressure|pool|thresholds)/;
+        if ref $node eq 'HASH'
+           && $path !~ /^\.(?:config|pressure|pool|rate|stream|thresholds)/;
 
     return if ref $node || !defined $node || $node !~ /^[\d.e+-]+$/
               || $path =~ /^\.(?:api|module|nginx|uptime_secs|epoch|generation)$/

@@ -105,20 +105,6 @@ my %check = (
         is($_[0]->{$_}, $config->{$_}, $_) for sort keys %$config;
     },
 
-    'POST /api/telemetry' => sub {
-        is($_[0]->{external}, 0.75, 'what was reported');
-        cmp_ok($_[0]->{pressure}, '>=', 0.75, 'the pressure in force');
-        pressure(0.75);
-
-        for ([2.5, 1], [-0.5, 0], [0, 0]) {
-            my ($sent, $kept) = @$_;
-
-            is($t->post('/api/telemetry', qq({"pressure":$sent}))
-                 ->json->{external}, $kept, "$sent is kept as $kept");
-            pressure($kept) if $kept;
-        }
-    },
-
     'GET /api/stream/decisions' => sub {
         my @decisions = map { JSON::PP->new->decode($_) }
                         $_[0] =~ /(?:^|\n\n)(?:id: .*\n)?data: (.*)\n/g;
@@ -214,25 +200,6 @@ for (['{"inline_threshold":60000}', 'inline >= spawn'],
 is($t->request('DELETE', '/api/config')->status, 200, 'as it was, again');
 
 
-# the file of its README, with some of the fields: there it was refused
-
-$t->write('config.json', '{"batch_max_size": 16, "ema_alpha": 0.20}');
-
-ok($t->wait_for(sub {
-    my $config = $t->get('/api/config')->json;
-
-    return $config->{batch_max_size} == 16 && $config->{ema_alpha} == 0.2;
-}, 'the file to be seen', 15), 'config.json');
-is($t->get('/api/config')->json->{spawn_threshold}, 60000,
-   'config.json: the rest is as it was');
-
-unlink $t->dir . '/config.json';
-
-ok($t->wait_for(sub {
-    $t->get('/api/config')->json->{batch_max_size} == 8;
-}, 'the file to be missed', 15), 'without config.json');
-
-
 # jobs by its names
 
 for my $job ('{"id":1,"kind":"HashMix","inputs":[42,100],"compute_cost":1000,'
@@ -297,24 +264,6 @@ sub mix {
     return;
 }
 
-# which is the one that its clients see, each in its place
-
-sub pressure {
-    my ($want) = @_;
-
-    ok($t->wait_for(sub {
-        return $t->stats->{pressure_score} >= $want;
-    }, 'the pressure'), "pressure_score $want");
-
-    ok($t->wait_for(sub {
-        $t->post('/jobs', '{"kind":"HashMix","compute_cost":1000}');
-
-        return $t->get('/api/decisions?n=1')->json->[0]{pressure} >= $want;
-    }, 'the pressure of a decision'), "pressure $want of a decision");
-
-    return;
-}
-
 # its RouterConfig::default()
 
 sub defaults {
@@ -342,7 +291,6 @@ sub example {
     $conf =~ s/^load_module .*\n//m;
     $conf =~ s/\blisten\s+8080/listen 127.0.0.1:%%PORT_0%%/ or die;
     $conf =~ s/^http \{\n/http {\n%%TEST_GLOBALS_HTTP%%\n/m or die;
-    $conf =~ s/^( *)(?=helix_zone )/$1helix_settings config.json;\n$1/m or die;
     $conf =~ s/^(\s*)helix_status;/$1helix_status write=on;/m or die;
     $conf =~ s{^( *location /jobs)}{<<END . $1}me or die;
         location / {

@@ -126,6 +126,7 @@ while ($settings =~ /\{ \s* "(\w+)", \s* "(\w+)", \s* (NULL|"\w+"), \s*
 is($rows, () = $settings =~ /\bHELIX_SETTING_\w+,\s*[\w|]+,\s*offsetof/g,
    'all settings are found');
 
+$parameter{helix_zone}{state} = 1 if $router =~ /"state="/;
 $parameter{helix_pool}{threads} = 1 if $router =~ /"threads="/;
 
 for ([helix_kind => $kind_conf], [helix_job => $request],
@@ -231,7 +232,8 @@ for my $name (sort keys %doc) {
 
 # messages
 
-my @messages = messages(glob 'src/*.c src/policy/*.c src/state/*.c src/http/*.c');
+my @messages = messages(glob("src/*.c src/{policy,state,http}/*.c"),
+                        "src/exec/ngx_helix_saver.c");
 my @lines = map { split /\n/ } map { $_->{text} }
             grep { $_->{lang} eq 'text' } blocks($doc{'errors.md'});
 
@@ -293,7 +295,8 @@ like($verdicts, qr/`$_`/, "verdict: $_") for ($list // '') =~ /"([^"]+)"/g;
 
 # histograms and paths
 
-same(['count', @quantiles, 'ema'], [names($books{'api/stats'}, 'member')],
+same(['count', @quantiles, 'ema', 'window'],
+     [names($books{'api/stats'}, 'member')],
      'members of a histogram');
 
 my @paths = slurp('src/http/ngx_http_helix_status.c')
@@ -840,7 +843,8 @@ sub walk {
 
     if ($path =~ /_ms$/) {
         is(join(' ', sort keys %$node),
-           join(' ', sort @histogram, $path =~ /latency_ms$/ ? 'ema' : ()),
+           join(' ', sort @histogram,
+                     $path =~ /latency_ms$/ ? qw(ema window) : ()),
            "members of $path")
             if !$there{$path}++;
         return;

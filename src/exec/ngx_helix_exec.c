@@ -190,6 +190,8 @@ ngx_helix_exec_destroy(ngx_helix_exec_t *exec)
     if (exec->slot) {
         ngx_helix_slot_release(exec->zone, exec->slot);
     }
+
+    ngx_helix_saver_close(exec);
 }
 
 
@@ -240,6 +242,7 @@ ngx_helix_exec_tick(ngx_event_t *ev)
         ngx_helix_file_look(exec, ngx_helix_now());
         ngx_helix_history_tick(exec->zone, ngx_helix_now(),
                                ngx_helix_exec_pressure(exec));
+        ngx_helix_saver_tick(exec, ngx_helix_now());
     }
 
     if (++exec->ticks % NGX_HELIX_ADAPT == 0 && elected && !ngx_exiting) {

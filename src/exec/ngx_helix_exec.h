@@ -136,6 +136,15 @@ ngx_helix_exec_t *ngx_helix_exec_create(ngx_cycle_t *cycle,
     const double *units, const ngx_cpuset_t *cpus, ngx_uint_t ncpus);
 void ngx_helix_exec_destroy(ngx_helix_exec_t *exec);
 
+/*
+ * Keeps the state of the zone in a file, whose path is at most
+ * NGX_HELIX_FILE_PATH bytes long: loads it, if nobody has; the elected process
+ * saves it now and then, on a thread of the pool, and destroy() if no other
+ * process is left.  Start of a worker.
+ */
+ngx_int_t ngx_helix_exec_keep(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
+    ngx_thread_pool_t *pool, ngx_str_t *path);
+
 ngx_helix_zone_t *ngx_helix_exec_zone(ngx_helix_exec_t *exec);
 
 /* NULL: all are taken, for now this worker must not run jobs. */

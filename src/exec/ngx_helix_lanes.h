@@ -35,6 +35,7 @@
 typedef struct ngx_helix_unit_s   ngx_helix_unit_t;
 typedef struct ngx_helix_pool_s   ngx_helix_pool_t;
 typedef struct ngx_helix_group_s  ngx_helix_group_t;
+typedef struct ngx_helix_saver_s  ngx_helix_saver_t;
 
 
 /*
@@ -185,6 +186,7 @@ struct ngx_helix_exec_s {
     double                  pressure;       /* of this router */
     uint64_t                calendar;       /* ns since 1970, less now() */
     ngx_event_t            *watch;          /* NULL: nobody reads records */
+    ngx_helix_saver_t      *saver;          /* NULL: no state file */
     ngx_helix_predict_t    *predict;        /* NULL: threshold policy */
     ngx_queue_t             jobs;
     ngx_helix_spawn_t       spawn;
@@ -302,6 +304,7 @@ void ngx_helix_predict_lag(ngx_helix_exec_t *exec, uint64_t ended);
 
 ngx_int_t ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     const double *units, ngx_uint_t ncpus);
+void ngx_helix_predict_start(ngx_helix_exec_t *exec);
 void ngx_helix_predict_close(ngx_helix_exec_t *exec);
 
 /* The end that a result stands for. */
@@ -410,6 +413,11 @@ void ngx_helix_turn_leave(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit);
 
 /* At the end of a turn: runs and ends its jobs; were there any? */
 ngx_uint_t ngx_helix_turn_run(ngx_helix_exec_t *exec);
+
+/* The state file: tick() of the elected process, at "now"; close() when the
+   threads have been joined and the slot was released. */
+void ngx_helix_saver_tick(ngx_helix_exec_t *exec, uint64_t now);
+void ngx_helix_saver_close(ngx_helix_exec_t *exec);
 
 
 #endif /* NGX_HELIX_LANES_H_INCLUDED */

@@ -59,6 +59,15 @@ ngx_helix_predict_init(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
 
 
 void
+ngx_helix_predict_start(ngx_helix_exec_t *exec)
+{
+    if (exec->predict) {
+        ngx_helix_predict_look(exec, ngx_helix_now());
+    }
+}
+
+
+void
 ngx_helix_predict_close(ngx_helix_exec_t *exec)
 {
     if (exec->predict == NULL) {
@@ -277,10 +286,10 @@ ngx_helix_predict_tick(ngx_event_t *ev)
 static void
 ngx_helix_predict_look(ngx_helix_exec_t *exec, uint64_t now)
 {
-    bool                   alive[NGX_HELIX_SLOTS];
+    bool                   alive[NGX_HELIX_REPORTS];
     ngx_uint_t             n;
     helix_router_t        *router;
-    const helix_report_t  *reports[NGX_HELIX_SLOTS];
+    const helix_report_t  *reports[NGX_HELIX_REPORTS];
 
     if (exec->slot == NULL) {
         return;
@@ -356,12 +365,12 @@ ngx_helix_predict_batch(ngx_helix_exec_t *exec, ngx_helix_unit_t *unit)
 void
 ngx_helix_exec_insight(ngx_helix_exec_t *exec, ngx_helix_insight_t *insight)
 {
-    bool                   alive[NGX_HELIX_SLOTS];
+    bool                   alive[NGX_HELIX_REPORTS];
     ngx_uint_t             i, n;
     helix_report_t         sum;
     uint64_t               now;
     helix_router_t        *router;
-    const helix_report_t  *reports[NGX_HELIX_SLOTS];
+    const helix_report_t  *reports[NGX_HELIX_REPORTS];
 
     ngx_memzero(insight, sizeof(ngx_helix_insight_t));
 

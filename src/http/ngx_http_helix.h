@@ -110,6 +110,7 @@ typedef struct {
 
     ngx_str_t                      zone_name;
     ngx_http_helix_place_t         zone_place;
+    ngx_str_t                      state;         /* file; empty: none */
     ngx_shm_zone_t                *shm_zone;
     ngx_helix_zone_t              *zone;
     uint64_t                       generation;    /* of the zone */

@@ -284,6 +284,13 @@ ngx_http_helix_write_reset(ngx_http_request_t *r, ngx_str_t *rest,
 }
 
 
+uint64_t
+ngx_http_helix_snapshot_window(ngx_http_helix_snapshot_t *s, ngx_uint_t lane)
+{
+    return ngx_helix_zone_recent(s->zone, lane, &s->window);
+}
+
+
 void
 ngx_http_helix_write_time(helix_json_writer_t *json, uint64_t ms)
 {

@@ -119,6 +119,10 @@ const ngx_http_helix_scalar_t  ngx_http_helix_scalars[] = {
       ngx_http_helix_snapshot(loop),
       "Time in which jobs were computed by event loops, of all workers." },
 
+    { "state", "errors", "helix_state_errors_total", NULL, NULL, 0, 1,
+      ngx_http_helix_snapshot(save_errors),
+      "Failures to load or to save the state file." },
+
     { "config", "generation", "helix_config_generation", NULL, NULL, 0, 0,
       ngx_http_helix_snapshot(config_version),
       "Version of the settings in force; a reload adds one, and so does a"
@@ -345,7 +349,9 @@ ngx_http_helix_books_lane(ngx_helix_counts_t *counts, ngx_uint_t lane,
 
     ngx_memzero(books, sizeof(ngx_http_helix_books_t));
 
-    for (kind = 0; kind < NGX_HELIX_KINDS; kind++) {
+    /* also of kinds that an earlier configuration had: see the state file */
+
+    for (kind = 0; kind <= NGX_HELIX_NO_KIND; kind++) {
         ngx_http_helix_books_add(books, &counts->kinds[kind].lanes[lane]);
     }
 }

@@ -108,6 +108,8 @@ typedef struct {
     uint64_t                     uptime;             /* seconds */
     uint64_t                     epoch;              /* Unix ms */
     uint64_t                     since;              /* likewise */
+    uint64_t                     saved;              /* likewise; 0: never */
+    uint64_t                     save_errors;
     uint64_t                     generation;
     uint64_t                     crashes;
     uint64_t                     nworkers;
@@ -135,6 +137,7 @@ typedef struct {
     ngx_helix_slot_info_t        workers[NGX_HELIX_SLOTS];
     ngx_http_helix_latency_t     latencies[NGX_HELIX_LANES];
     helix_hist_t                 hist;               /* scratch */
+    helix_hist_t                 window;             /* likewise */
 
     /* ngx_http_helix_judge()'s */
     ngx_http_helix_recent_t      recent;
@@ -179,6 +182,10 @@ void ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
 /* Into s->hist, of the same time as the counts; valid until the next call. */
 helix_hist_t *ngx_http_helix_snapshot_hist(ngx_http_helix_snapshot_t *s,
     ngx_helix_hist_kind_t which, ngx_uint_t index);
+
+/* Durations of the last minute or so into s->window; of how many ns. */
+uint64_t ngx_http_helix_snapshot_window(ngx_http_helix_snapshot_t *s,
+    ngx_uint_t lane);
 
 /* "2026-11-21T19:23:39.123Z" */
 void ngx_http_helix_write_time(helix_json_writer_t *json, uint64_t ms);

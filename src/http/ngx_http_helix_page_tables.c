@@ -99,9 +99,9 @@ ngx_http_helix_page_latencies(ngx_http_helix_page_t *page, ngx_uint_t lane)
         const char  *all;
         double       q;
     } quantiles[] = {
-        { "window_ms.p50", "latency_ms.p50", 0.50 },
-        { "window_ms.p95", "latency_ms.p95", 0.95 },
-        { "window_ms.p99", "latency_ms.p99", 0.99 }
+        { "latency_ms.window.p50", "latency_ms.p50", 0.50 },
+        { "latency_ms.window.p95", "latency_ms.p95", 0.95 },
+        { "latency_ms.window.p99", "latency_ms.p99", 0.99 }
     };
 
     hist = &page->s->hist;

@@ -25,6 +25,7 @@ static void ngx_http_helix_expose_hists(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_hist(ngx_http_helix_exposition_t *e,
     const ngx_http_helix_hist_family_t *family, ngx_uint_t index);
 static void ngx_http_helix_expose_range(ngx_http_helix_exposition_t *e);
+static void ngx_http_helix_expose_window(ngx_http_helix_exposition_t *e);
 static void ngx_http_helix_expose_end(ngx_http_helix_exposition_t *e,
     uint64_t started);
 
@@ -84,6 +85,7 @@ ngx_http_helix_send_prometheus(ngx_http_request_t *r,
     ngx_http_helix_expose_waiting(&e);
     ngx_http_helix_expose_hists(&e);
     ngx_http_helix_expose_range(&e);
+    ngx_http_helix_expose_window(&e);
     ngx_http_helix_expose_end(&e, started);
 
     if (e.overflow) {
@@ -117,6 +119,14 @@ ngx_http_helix_expose_zone(ngx_http_helix_exposition_t *e)
                                  "started from zero.");
     ngx_http_helix_begin(e, NULL, NULL, NULL, NULL, NULL);
     ngx_http_helix_put_fixed(e, e->s->since, 3);
+    ngx_http_helix_put(e, "\n", 1);
+
+    (void) ngx_http_helix_family(e, "helix_state_saved_timestamp_seconds",
+                                 "gauge",
+                                 "Unix time at which the state file was saved; "
+                                 "0: not yet.");
+    ngx_http_helix_begin(e, NULL, NULL, NULL, NULL, NULL);
+    ngx_http_helix_put_fixed(e, e->s->saved, 3);
     ngx_http_helix_put(e, "\n", 1);
 
     draining = 0;
@@ -425,6 +435,45 @@ ngx_http_helix_expose_range(ngx_http_helix_exposition_t *e)
             ngx_http_helix_begin(e, NULL, "strategy",
                                  helix_strategy_names[lane], NULL, NULL);
             ngx_http_helix_put_fixed(e, ns, 9);
+            ngx_http_helix_put(e, "\n", 1);
+        }
+    }
+}
+
+
+static void
+ngx_http_helix_expose_window(ngx_http_helix_exposition_t *e)
+{
+    ngx_uint_t               i, lane;
+
+    static const char *const quantiles[] = { "0.5", "0.95", "0.99" };
+    static const double      values[] = { 0.5, 0.95, 0.99 };
+
+    if (!ngx_http_helix_family(e, "helix_job_duration_window_seconds",
+                               "summary",
+                               "Time of the jobs that completed in the last "
+                               "60 seconds, by strategy."))
+    {
+        return;
+    }
+
+    for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
+        (void) ngx_http_helix_snapshot_window(e->s, lane);
+
+        for (i = 0; i < 3; i++) {
+            ngx_http_helix_begin(e, NULL, "strategy",
+                                 helix_strategy_names[lane], "quantile",
+                                 quantiles[i]);
+
+            if (e->s->window.count) {
+                ngx_http_helix_put_fixed(e, (uint64_t)
+                                         helix_hist_quantile(&e->s->window,
+                                                             values[i]), 9);
+
+            } else {
+                ngx_http_helix_put_text(e, "NaN");
+            }
+
             ngx_http_helix_put(e, "\n", 1);
         }
     }

@@ -12,6 +12,8 @@ static void ngx_http_helix_stats_sentences(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_stats_scalars(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_stats_state(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_stats_books(helix_json_writer_t *json,
     ngx_http_helix_books_t *books, ngx_uint_t scope);
 static void ngx_http_helix_stats_lanes(helix_json_writer_t *json,
@@ -177,6 +179,10 @@ ngx_http_helix_stats_scalars(helix_json_writer_t *json,
             }
         }
 
+        if (scalar->group && ngx_strcmp(scalar->group, "state") == 0) {
+            ngx_http_helix_stats_state(json, s);
+        }
+
         group = scalar->group;
 
         helix_json_key(json, scalar->name);
@@ -191,6 +197,31 @@ ngx_http_helix_stats_scalars(helix_json_writer_t *json,
 
     if (group) {
         helix_json_object_end(json);
+    }
+}
+
+
+static void
+ngx_http_helix_stats_state(helix_json_writer_t *json,
+    ngx_http_helix_snapshot_t *s)
+{
+    helix_json_key(json, "file");
+
+    if (s->hmcf->state.len) {
+        helix_json_string(json, (char *) s->hmcf->state.data,
+                          s->hmcf->state.len);
+
+    } else {
+        helix_json_null(json);
+    }
+
+    helix_json_key(json, "saved");
+
+    if (s->saved) {
+        ngx_http_helix_write_time(json, s->saved);
+
+    } else {
+        helix_json_null(json);
     }
 }
 
@@ -240,7 +271,6 @@ ngx_http_helix_stats_lanes(helix_json_writer_t *json,
 
         ngx_http_helix_stats_hist(json, s, "latency_ms", NGX_HELIX_HIST_TOTAL,
                                   lane);
-        ngx_http_helix_stats_window(json, s, lane);
         ngx_http_helix_stats_hist(json, s, "queue_ms", NGX_HELIX_HIST_QUEUE,
                                   lane);
 
@@ -282,6 +312,15 @@ ngx_http_helix_stats_kinds(helix_json_writer_t *json,
         helix_json_key(json, "samples");
         helix_json_u64(json, (uint64_t) samples);
 
+        helix_json_object_end(json);
+    }
+
+    ngx_http_helix_books_kind(&s->counts, NGX_HELIX_NO_KIND, &books);
+
+    if (books.admitted) {
+        helix_json_key(json, "unknown");
+        helix_json_object(json);
+        ngx_http_helix_stats_books(json, &books, NGX_HTTP_HELIX_BY_KIND);
         helix_json_object_end(json);
     }
 
@@ -346,34 +385,36 @@ ngx_http_helix_stats_hist(helix_json_writer_t *json,
     if (which == NGX_HELIX_HIST_TOTAL) {
         helix_json_key(json, "ema");
         helix_json_fixed(json, read->ema, 6);
+        ngx_http_helix_stats_window(json, s, index);
     }
 
     helix_json_object_end(json);
 }
 
 
-/* Of about the last minute. */
-
 static void
 ngx_http_helix_stats_window(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s, ngx_uint_t lane)
 {
-    const ngx_http_helix_quantile_t  *q;
+    uint64_t  ns;
 
-    ngx_memzero(&s->hist, sizeof(helix_hist_t));
-    (void) ngx_helix_zone_recent(s->zone, lane, &s->hist);
+    ns = ngx_http_helix_snapshot_window(s, lane);
 
-    helix_json_key(json, "window_ms");
+    helix_json_key(json, "window");
     helix_json_object(json);
-
+    helix_json_key(json, "secs");
+    helix_json_u64(json, (ns + 500000000) / 1000000000);
     helix_json_key(json, "count");
-    helix_json_u64(json, s->hist.count);
-
-    for (q = ngx_http_helix_quantiles; q->name; q++) {
-        helix_json_key(json, q->name);
-        helix_json_fixed(json, ngx_http_helix_quantile_value(q, &s->hist), 6);
-    }
-
+    helix_json_u64(json, s->window.count);
+    helix_json_key(json, "p50");
+    helix_json_fixed(json, (uint64_t) helix_hist_quantile(&s->window, 0.50),
+                     6);
+    helix_json_key(json, "p95");
+    helix_json_fixed(json, (uint64_t) helix_hist_quantile(&s->window, 0.95),
+                     6);
+    helix_json_key(json, "p99");
+    helix_json_fixed(json, (uint64_t) helix_hist_quantile(&s->window, 0.99),
+                     6);
     helix_json_object_end(json);
 }
 

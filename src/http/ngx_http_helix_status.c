@@ -4,6 +4,7 @@
 #include "ngx_http_helix_stream.h"
 
 #include "ngx_helix_base.h"
+#include "ngx_helix_keep.h"
 
 
 /*
@@ -378,6 +379,7 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
 
     s->hmcf = hmcf;
     ngx_memzero(&s->hist, sizeof(helix_hist_t));
+    ngx_memzero(&s->window, sizeof(helix_hist_t));
     s->zone = ngx_helix_exec_zone(hmcf->exec);
 
     s->version = ngx_helix_zone_totals(s->zone, &s->counts);
@@ -390,6 +392,8 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     s->uptime = (now > s->epoch) ? (now - s->epoch) / 1000 : 0;
     s->generation = ngx_helix_zone_generation(s->zone);
     s->since = ngx_helix_zone_since(s->zone);
+    s->saved = ngx_helix_keep_saved(s->zone);
+    s->save_errors = ngx_helix_keep_errors(s->zone);
     s->crashes = ngx_helix_zone_extra(s->zone, NGX_HELIX_CRASHES);
     s->nworkers = ngx_helix_zone_slots(s->zone, s->workers);
     s->zone_size = ngx_helix_zone_size();

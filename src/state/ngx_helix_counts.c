@@ -297,6 +297,11 @@ ngx_helix_zone_reports(ngx_helix_zone_t *zone, const helix_report_t **reports,
         alive[i] = (ngx_helix_get(&slot->owner) != 0);
     }
 
+    if (__atomic_load_n(&zone->keep.learned, __ATOMIC_ACQUIRE)) {
+        reports[i] = &zone->keep.report;
+        alive[i++] = 0;
+    }
+
     return i;
 }
 

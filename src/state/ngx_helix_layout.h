@@ -20,7 +20,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     10
+#define NGX_HELIX_LAYOUT     11
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
@@ -77,6 +77,19 @@ typedef struct {
 } ngx_helix_control_block_t;
 
 
+/* See ngx_helix_keep.h. */
+
+typedef struct {
+    ngx_helix_process_t       owner;
+    uint64_t                  begun;         /* ns */
+    uint64_t                  saved;         /* Unix ms */
+    uint64_t                  errors;
+    uint64_t                  failures;      /* in a row */
+    uint64_t                  learned;       /* there is a report */
+    helix_report_t            report;
+} ngx_helix_kept_t;
+
+
 struct ngx_helix_zone_s {
     uint64_t                  magic;
     uint64_t                  layout;
@@ -111,6 +124,7 @@ struct ngx_helix_zone_s {
     ngx_helix_base_t          base[2];
 
     ngx_helix_history_t       history;
+    ngx_helix_kept_t          keep;
 };
 
 

@@ -33,6 +33,7 @@
 #define NGX_HELIX_SLOTS        128
 #define NGX_HELIX_KINDS        32
 #define NGX_HELIX_NO_KIND      NGX_HELIX_KINDS    /* kind missing or unknown */
+#define NGX_HELIX_REPORTS      (NGX_HELIX_SLOTS + 1)
 #define NGX_HELIX_TOKENS       64
 #define NGX_HELIX_LANES        HELIX_DROP         /* inline .. batch */
 #define NGX_HELIX_KIND_NAME    32
@@ -223,8 +224,8 @@ void ngx_helix_exemplar_set(ngx_helix_slot_t *slot, helix_strategy_t lane,
 helix_pressure_t *ngx_helix_slot_pressure(ngx_helix_slot_t *slot);
 helix_report_t *ngx_helix_slot_report(ngx_helix_slot_t *slot);
 
-/* The reports of all slots that were ever used, at most NGX_HELIX_SLOTS, and
-   whether their owners are alive; returns their number. */
+/* The reports of all slots that were ever used, and of a state file, at most
+   NGX_HELIX_REPORTS, and whether their owners are alive; their number. */
 ngx_uint_t ngx_helix_zone_reports(ngx_helix_zone_t *zone,
     const helix_report_t **reports, bool *alive);
 
