@@ -50,6 +50,7 @@ $out = bench('decision');
 like($out, qr/^$_\s+[\d.]+\s+[\d.]+$/m, "decision: $_")
     for 'decision, threshold', 'decision, predictive, inline',
         'decision, predictive, 100 waiting', 'accounting of a completed job',
+        'record of a decision and its end',
         'choose_strategy/inline', 'router/submit_inline, cost 100';
 
 $out = bench('paths');
@@ -80,6 +81,13 @@ SKIP: {
 $out = bench('strategies');
 is(() = $out =~ /^\w[\w ,.^]+?(?: +\d+ \( *[\d.]+\)){4}   (?:inline|spawn|cpu_pool|batch)$/mg,
    2, 'strategies: two jobs');
+
+$out = bench('stream');
+like($out, qr/^one reader, \/jobs\s+\d+\s+(\d+)\s+\1\s+0\s+0$/m,
+     'stream: every decision');
+like($out, qr/^$_\s+\d+\s+-?\d+\s+\d+$/m, "stream: $_")
+    for 'no reader', 'one, everything', 'four, everything';
+like($out, qr/^readers come back(?:\s+[\d.]+){4}/m, 'stream: others wait');
 
 $out = bench('footprint');
 like($out, qr/^CPU of GET \/helix\/metrics\s+\d+ us/m, 'footprint: a scrape');

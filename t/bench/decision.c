@@ -163,6 +163,32 @@ row_token(void)
 }
 
 
+/* as ngx_http_helix_note() and ngx_helix_record_end() do it */
+
+static void
+row_record(void)
+{
+    uint64_t                   waiting;
+    ngx_helix_record_t         record, copy;
+    static volatile uint64_t   id;
+
+    waiting = ngx_helix_waiting(zone, HELIX_CPU_POOL);
+
+    record = (ngx_helix_record_t) {
+        .time = (t0 + id) / 1000, .id = ++id, .cost = 1000, .scaling = 0.25,
+        .busy = ngx_helix_tokens_busy(zone), .waiting = waiting,
+        .flags = NGX_HELIX_DECISION|NGX_HELIX_DONE
+    };
+
+    copy = record;
+    copy.queue = id / 1000;
+    copy.exec = id / 1000;
+    copy.total = id / 1000;
+
+    sink += ngx_helix_ring_put(slot, &copy);
+}
+
+
 static void
 row_waiting(void)
 {
@@ -226,6 +252,7 @@ static const row_t  rows[] = {
     { "accounting of a completed job", row_accounting },
     { "and what is learned of it", row_learning },
     { "accounting of a dropped job", row_drop_accounting },
+    { "record of a decision and its end", row_record },
     { "token, take and release", row_token },
     { "place to wait, enter and leave", row_waiting },
     { NULL, NULL },
