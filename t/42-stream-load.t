@@ -132,30 +132,43 @@ sub loads {
 }
 
 
+# Until it knows of so many records; it is connected.
+
 sub start_reader {
-    my ($args, $pause, $id) = @_;
+    my ($until, $args, $pause, $id) = @_;
 
     my $out = "$t->{dir}/reader.out." . (++$t->{readers});
+    my $before = $t->stats->{stream}{clients};
     my $pid = fork // die "fork: $!";
 
     if ($pid == 0) {
+        $ENV{UNTIL} = $until;
+
         open STDOUT, '>', $out or POSIX::_exit(1);
         exec $reader, $t->port, "/helix/api/stream/decisions?$args", 600,
              $pause // 0, $id // ();
     }
 
+    $t->wait_for(sub {
+        $t->stats->{stream}{clients} > $before || -s $out;
+    }, 'a reader');
+
     return { pid => $pid, out => $out };
 }
 
 
-# What it has read when it has all up to the head of the rings.
-
 sub end_reader {
     my ($r) = @_;
 
-    sleep 0.5 * SLOW;
-    kill 'TERM', $r->{pid};
-    waitpid $r->{pid}, 0;
+    my $over;
+
+    kill 'USR1', $r->{pid};
+
+    $t->wait_for(sub { waitpid($r->{pid}, POSIX::WNOHANG()) == $r->{pid}
+                       and $over = 1 }, 'a reader to know all')
+        or kill 'TERM', $r->{pid};
+
+    waitpid $r->{pid}, 0 if !$over;
 
     open my $fh, '<', $r->{out} or return {};
 
@@ -165,11 +178,9 @@ sub end_reader {
 
 # every decision and every end, once
 
-my @readers = map { start_reader($_) } '', '', 'done=0', 'strategy=drop';
-
-sleep 0.5;
-
 my $n = SLOW > 1 ? 1000 : 10000;
+my @readers = map { start_reader(@$_) } [8 * $n, ''], [8 * $n, ''],
+                  [5 * $n, 'done=0'], [$n, 'strategy=drop'];
 
 ok(loads([$n, 's=inline&cost=1'], [$n, 's=drop'], [$n, 's=spawn&cost=1'],
          [$n, 's=cpu_pool&cost=1'], [$n, 's=batch&cost=1']), 'load');
@@ -195,10 +206,8 @@ is($books[3]{decisions}, $stats->{dropped}, 'those that were dropped');
 
 # what was overwritten while it did not read
 
-my $slow = start_reader('', 4000 * SLOW);
-my $quick = start_reader('');
-
-sleep 0.5;
+my $slow = start_reader(60200, '', -1);
+my $quick = start_reader(60200, '');
 
 ok(load(200, 's=inline'), 'something to read');
 ok(loads(map { [30000, 's=inline&cost=1'] } 1 .. 2), 'more than a ring holds');
@@ -206,8 +215,6 @@ ok(loads(map { [30000, 's=inline&cost=1'] } 1 .. 2), 'more than a ring holds');
 my $all = end_reader($quick);
 
 is($all->{records}, 60200, 'a quick reader misses nothing');
-
-sleep 4 * SLOW;
 
 my $some = end_reader($slow);
 
@@ -232,8 +239,7 @@ $s->close;
 ok(load(1000, 's=spawn'), 'while nobody reads');
 
 for (1 .. 6) {
-    my $r = start_reader('', 0, $id);
-    my $books = end_reader($r);
+    my $books = end_reader(start_reader(2000, '', 0, $id));
 
     is($books->{records}, 2000, 'goes on where it was');
     is($books->{gaps}, 0, 'without a gap');
@@ -241,7 +247,7 @@ for (1 .. 6) {
 
 ok(loads(map { [20000, 's=inline&cost=1'] } 1 .. 2), 'more than is kept');
 
-my $books = end_reader(start_reader('', 0, $id));
+my $books = end_reader(start_reader(42000, '', 0, $id));
 
 is($books->{records} + $books->{missed}, 42000, 'the rest is counted');
 like($books->{why}, qr/^resume/, 'and why');
@@ -354,20 +360,68 @@ $_->close for @many;
 
 # HTTP/2
 
-my $curl = "curl -sN --http2-prior-knowledge -D - --max-time @{[2 * SLOW]} "
-           . '127.0.0.1:' . $t->port(1) . '/helix/api/stream/decisions';
+my $file = "$t->{dir}/h2.out";
 
-open my $pipe, '-|', $curl or die;
+sub curl {
+    my ($port, @how) = @_;
 
-sleep SLOW;
+    my $pid = fork // die "fork: $!";
+
+    if ($pid == 0) {
+        exec 'curl', '-sN', @how, 'http://127.0.0.1:' . $t->port($port)
+             . '/helix/api/stream/decisions';
+    }
+
+    return $pid;
+}
+
+$t->wait_for(sub { $t->stats->{stream}{clients} == 0 }, 'others to go');
+
+my $h2 = curl(1, '--http2-prior-knowledge', '-o', $file);
+
+$t->wait_for(sub { $t->stats->{stream}{clients} == 1 }, 'a reader');
 ok(load(300, 's=inline'), 'jobs for HTTP/2');
 
-my $text = do { local $/; <$pipe> };
+my $text = '';
 
-close $pipe;
+$t->wait_for(sub {
+    $text = $t->read('h2.out');
+    return (() = $text =~ /^event: done$/gm) == 300;
+}, 'all of them');
 
-like($text, qr/^HTTP\/2 200 .*\nevent: hello\n/s, 'HTTP/2');
+kill 'TERM', $h2;
+waitpid $h2, 0;
+
+like($text, qr/^retry: 2000\nevent: hello\n/, 'HTTP/2');
 is(scalar(() = $text =~ /^data: \{"seq".*"job_id"/gm), 300, 'all decisions');
+
+
+# streams take no memory as they go on, with chunks nor with frames
+
+my @curls = ((map { curl(0, '--http1.1', '-o', '/dev/null') } 1, 2),
+             (map { curl(1, '--http2-prior-knowledge', '-o', '/dev/null') }
+                  1, 2));
+
+$t->wait_for(sub { $t->stats->{stream}{clients} == 4 }, 'readers');
+ok(load(5000, 's=inline&cost=1'), 'a little');
+
+$before = rss();
+
+ok(loads(map { [SLOW > 1 ? 1000 : 20000, 's=inline&cost=1'] } 1 .. 2),
+   'much more');
+is($t->stats->{stream}{clients}, 4, 'they still read');
+
+SKIP: {
+    skip 'memory of a sanitizer', 1 if SLOW > 1;
+
+    cmp_ok(rss() - $before, '<', 400, 'no memory for what was sent');
+}
+
+kill 'TERM', @curls;
+waitpid $_, 0 for @curls;
+
+ok($t->wait_for(sub { $t->stats->{stream}{clients} == 0 }, 'them to go'),
+   'all are gone');
 
 
 # readers do not hold a worker: not 32, not those that do not read

@@ -6,7 +6,8 @@
  *
  * Every record is one of a worker's ring: those that came, those that a gap
  * told of, and what is neither.  PAUSE_MS: it reads nothing for so long after
- * the first event.  ID: where to go on.  On SIGTERM, or after SECONDS, one line
+ * the first decision, if negative until SIGUSR1.  With UNTIL=N in its
+ * environment it ends when it knows of so many records.  ID: where to go on.  On SIGTERM, or after SECONDS, one line
  * of JSON.
  */
 
@@ -44,14 +45,17 @@ static struct {
     char       why[256];      /* of gaps, in the order they came */
 } books;
 
-static volatile sig_atomic_t  stop;
+static volatile sig_atomic_t  stop, go;
 static char                   buffer[SIZE];
 
 
 static void
 on_signal(int signo)
 {
-    (void) signo;
+    if (signo == SIGUSR1) {
+        go = 1;
+        return;
+    }
 
     stop = 1;
 }
@@ -227,10 +231,12 @@ open_stream(const char *port, const char *path, const char *id)
 int
 main(int argc, char **argv)
 {
-    int      fd, pause_ms;
-    double   end;
-    size_t   len;
-    ssize_t  n;
+    int          fd, pause_ms;
+    double       end;
+    size_t       len;
+    ssize_t      n;
+    uint64_t     until;
+    const char  *text;
 
     if (argc < 3) {
         fprintf(stderr, "reader PORT PATH [SECONDS [PAUSE_MS [ID]]]\n");
@@ -238,6 +244,10 @@ main(int argc, char **argv)
     }
 
     (void) signal(SIGTERM, on_signal);
+    (void) signal(SIGUSR1, on_signal);
+
+    text = getenv("UNTIL");
+    until = text ? strtoull(text, NULL, 10) : UINT64_MAX;
 
     end = now() + (argc > 3 ? atof(argv[3]) : 86400);
     pause_ms = argc > 4 ? atoi(argv[4]) : 0;
@@ -245,7 +255,7 @@ main(int argc, char **argv)
 
     fd = open_stream(argv[1], argv[2], argc > 5 ? argv[5] : NULL);
 
-    while (!stop && now() < end) {
+    while (!stop && now() < end && books.records + books.missed < until) {
         n = read(fd, buffer + len, SIZE - len - 1);
 
         if (n == 0) {
@@ -266,7 +276,15 @@ main(int argc, char **argv)
         len = lines(len + (size_t) n);
 
         if (pause_ms && books.decisions) {
-            (void) usleep((useconds_t) pause_ms * 1000);
+
+            while (pause_ms < 0 && !go && !stop) {
+                (void) usleep(10000);
+            }
+
+            if (pause_ms > 0) {
+                (void) usleep((useconds_t) pause_ms * 1000);
+            }
+
             pause_ms = 0;
         }
     }
