@@ -265,6 +265,43 @@ my @refused = (
     [location => "helix_status;\nhelix_pass; #!",
      '"helix_pass" conflicts with another content handler, such as '
      . '"proxy_pass", in the same location'],
+    [location => 'helix_status write=yes; #!',
+     'invalid value "yes" of "write" in "helix_status", "on", "off" or a '
+     . 'variable is expected'],
+    [location => 'helix_status write=; #!',
+     'invalid value "" of "write" in "helix_status", "on", "off" or a '
+     . 'variable is expected'],
+    [location => 'helix_status write=$; #!',
+     'invalid value "$" of "write" in "helix_status", "on", "off" or a '
+     . 'variable is expected'],
+    [location => 'helix_status json write=on; #!',
+     '"write=" needs the full status tree, remove the format from '
+     . '"helix_status"'],
+    [location => 'helix_status health stream=4; #!',
+     '"stream=" needs the full status tree, remove the format from '
+     . '"helix_status"'],
+    [location => 'helix_status stram=4; #!',
+     'invalid parameter "stram=4" in "helix_status", did you mean "stream="?'],
+    [location => 'helix_status stream=1025; #!',
+     'invalid value "1025" of "stream" in "helix_status", a number from 0 to '
+     . '1024 is expected'],
+    [location => 'helix_status stream=-1; #!',
+     'invalid value "-1" of "stream" in "helix_status", a number from 0 to '
+     . '1024 is expected'],
+
+    # settings file
+
+    [http => 'helix_settings; #!',
+     'invalid number of arguments in "helix_settings" directive'],
+    [http => 'helix_settings a.json b.json; #!',
+     'invalid number of arguments in "helix_settings" directive'],
+    [http => 'helix_settings ""; #!',
+     '"helix_settings" needs the name of a file'],
+    [http => "helix_settings a.json;\nhelix_settings b.json; #!",
+     '"helix_settings" directive is duplicate'],
+    [location => 'helix_settings a.json; #!',
+     '"helix_settings" directive is not allowed here'],
+
     [location => "helix_pass;\nhelix_status; #!",
      '"helix_status" conflicts with another content handler, such as '
      . '"proxy_pass", in the same location'],
@@ -462,6 +499,11 @@ my @accepted = (
     map({ [location => "helix_pass; helix_job strategy=$_;"] }
         qw(inline spawn cpu_pool batch drop)),
     map({ [location => "helix_status $_;"] } qw(text json health)),
+    map({ [location => "helix_status $_;"] }
+        'write=on', 'write=off', 'write=$arg_w', 'stream=0',
+        'write=on stream=1024', 'stream=1 write=$remote_addr'),
+    [http => 'helix_settings no/such/file.json;'],
+    [http => 'helix_settings /etc;'],
 );
 
 for my $case (@accepted) {

@@ -303,6 +303,9 @@ sim_cell(int argc, char **argv)
         } else if (strcmp(argv[i], "size") == 0) {
             config.size = (uint64_t) atoi(value);
 
+        } else if (strcmp(argv[i], "external") == 0) {
+            config.external = atof(value);
+
         } else if (strcmp(argv[i], "seed") == 0) {
             config.seed = (uint64_t) atoi(value);
 

@@ -98,6 +98,7 @@ typedef struct {
     uint32_t          cores;
     double            prior;         /* times those of the mix */
     uint64_t          size;          /* of batches */
+    double            external;      /* pressure of others */
 } sim_config_t;
 
 typedef struct {

@@ -414,6 +414,41 @@ sim_check_model(void)
 }
 
 
+/* Pressure of others leaves them what is not used; what is admitted is still in
+   time, and all is as without at 0. */
+
+static void
+sim_check_external(void)
+{
+    double         before, first;
+    size_t         i;
+    sim_config_t   config;
+    sim_figures_t  f;
+
+    static const double  pressures[] = { 0, 0.25, 0.5, 1 };
+
+    config = sim_config("balanced", 2);
+    config.seed = SIM_SEED;
+
+    first = 0;
+    before = 1000;
+
+    for (i = 0; i < sizeof(pressures) / sizeof(pressures[0]); i++) {
+        config.external = pressures[i];
+        sim_measure(&config, SIM_SEEDS, &f);
+
+        first = i ? first : f.goodput;
+
+        sim_ok(f.goodput < before && f.late <= 0.1
+               && f.goodput >= 0.5 * (1 - 0.9 * pressures[i]) * first,
+               "external pressure %g: %.1f %% of the processors, %.3f %% late",
+               pressures[i], f.goodput, f.late);
+
+        before = f.goodput;
+    }
+}
+
+
 /* The simulator itself: nobody gets more than there is. */
 
 static void
@@ -492,6 +527,7 @@ sim_check(void)
     sim_check_batches();
     sim_check_batch_laws();
     sim_check_model();
+    sim_check_external();
     sim_check_host();
     sim_check_repeat();
 

@@ -267,6 +267,7 @@ sim_init(sim_t *sim, const sim_config_t *config)
                           unit, config->mix->nkinds, config->cores, sim->now);
 
         worker->router.without = config->without;
+        worker->router.external = config->external;
         worker->tick = (i + 1) * (uint64_t) HELIX_ROUTER_TICK
                        / config->workers;
         worker->look = UINT64_MAX;

@@ -189,6 +189,30 @@ sim_table_laws(uint32_t seeds)
 }
 
 
+static void
+sim_table_external(uint32_t seeds)
+{
+    char           name[64];
+    size_t         i;
+    sim_config_t   config;
+    sim_figures_t  figures;
+
+    static const double  pressures[] = { 0, 0.25, 0.5, 0.75, 1 };
+
+    sim_head("External pressure, balanced at 2");
+
+    for (i = 0; i < sizeof(pressures) / sizeof(pressures[0]); i++) {
+        config = sim_config("balanced", 2);
+        config.external = pressures[i];
+
+        snprintf(name, sizeof(name), "external %g", pressures[i]);
+
+        sim_measure(&config, seeds, &figures);
+        sim_print(name, &config, &figures);
+    }
+}
+
+
 /* The best of its parameters, by jobs in time. */
 
 static void
@@ -412,4 +436,5 @@ sim_table(uint32_t seeds)
     sim_table_models(seeds);
     sim_table_others(seeds);
     sim_table_laws(seeds);
+    sim_table_external(seeds);
 }
