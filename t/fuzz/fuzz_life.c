@@ -282,6 +282,26 @@ ngx_helix_process_alive(ngx_helix_process_t process)
 }
 
 
+ngx_int_t
+ngx_helix_process_lock(ngx_helix_process_t *word, ngx_uint_t wait)
+{
+    if (*word && ngx_helix_process_alive(*word)) {
+        return NGX_BUSY;
+    }
+
+    *word = current->process;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_helix_process_unlock(ngx_helix_process_t *word)
+{
+    *word = 0;
+}
+
+
 static ngx_uint_t
 refused(ngx_uint_t *n)
 {
