@@ -104,13 +104,11 @@ ngx_http_helix_page_latencies(ngx_http_helix_page_t *page, ngx_uint_t lane)
         { "latency_ms.window.p99", "latency_ms.p99", 0.99 }
     };
 
-    hist = &page->s->hist;
-
-    ngx_memzero(hist, sizeof(helix_hist_t));
-    (void) ngx_helix_zone_recent(page->s->zone, lane, hist);
+    (void) ngx_http_helix_snapshot_window(page->s, lane);
 
     for (i = 0; i < 3; i++) {
-        recent[i] = ngx_http_helix_page_quantile(hist, quantiles[i].q);
+        recent[i] = ngx_http_helix_page_quantile(&page->s->window,
+                                                 quantiles[i].q);
     }
 
     hist = ngx_http_helix_snapshot_hist(page->s, NGX_HELIX_HIST_TOTAL, lane);

@@ -27,6 +27,7 @@ static void ngx_http_helix_judge_crashes(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_outside(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_overrides(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_judge_stream(ngx_http_helix_snapshot_t *s);
+static void ngx_http_helix_judge_state(ngx_http_helix_snapshot_t *s);
 static void ngx_http_helix_say(ngx_http_helix_sentence_t *sentence,
     const char *fmt, ...);
 static void ngx_http_helix_attend(ngx_http_helix_snapshot_t *s,
@@ -48,6 +49,7 @@ static void (*const  ngx_http_helix_judges[])(ngx_http_helix_snapshot_t *s) = {
     ngx_http_helix_judge_outside,
     ngx_http_helix_judge_overrides,
     ngx_http_helix_judge_stream,
+    ngx_http_helix_judge_state,
     NULL
 };
 
@@ -444,6 +446,18 @@ ngx_http_helix_judge_stream(ngx_http_helix_snapshot_t *s)
                               "overwritten before a reader of the stream had "
                               "them: it is too slow, or a filter would do.",
                               s->missed - before);
+    }
+}
+
+
+static void
+ngx_http_helix_judge_state(ngx_http_helix_snapshot_t *s)
+{
+    if (s->save_errors) {
+        ngx_http_helix_attend(s, "workers",
+                              "The state file could not be loaded or saved, "
+                              "%uL time%s: the error log says why.",
+                              s->save_errors, s->save_errors == 1 ? "" : "s");
     }
 }
 
