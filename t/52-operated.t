@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 
-# conf/examples/operated.conf: who may look, who may change something, and the
-# settings file.
+# conf/examples/operated.conf: who may look, who may change something, the
+# settings file, and the state over a restart.
 
 use strict;
 use warnings;
@@ -47,6 +47,14 @@ is($t->post('/local/api/telemetry', '{"pressure":0.5,"source":"gpu"}')
 is($t->get('/alive')->json->{status}, 'ok', 'alive');
 is($t->get('/jobs?kind=hashmix&inputs=42,100&cost=1000')->status, 200, 'a job');
 
+$t->stop('QUIT');
+$t->start;
+
+is($t->wait_for(sub { $t->stats->{received} }, 'the state'), 1,
+   'the job is counted after a restart');
+is($t->get('/local/api/config')->json->{batch_max_size}, 16,
+   'and the setting is as it was changed');
+
 
 sub example {
     open my $fh, '<', "$FindBin::Bin/../conf/examples/operated.conf" or die;
@@ -54,6 +62,7 @@ sub example {
     my $conf = <$fh>;
 
     $conf =~ s/^(?:load_module|error_log) .*\n//mg;
+    $conf =~ s|/var/lib/nginx/helix/|%%DIR%%/logs/| or die;
     $conf =~ s/\blisten\s+8080/listen 127.0.0.1:%%PORT_0%%/ or die;
     $conf =~ s/^http \{\n/http {\n%%TEST_GLOBALS_HTTP%%\n/m or die;
 
