@@ -13,6 +13,7 @@
 #define NGX_HTTP_HELIX_RETRY       "2000"    /* ms, a reader comes back */
 #define NGX_HTTP_HELIX_SILENCE     15000     /* ms */
 #define NGX_HTTP_HELIX_SECOND      1000
+#define NGX_HTTP_HELIX_LOOK        4096      /* records at once, of a ring */
 #define NGX_HTTP_HELIX_STATS_AGE   500       /* ms, that others may share */
 
 
@@ -178,13 +179,13 @@ static ngx_uint_t
 ngx_http_helix_events_ring(ngx_http_helix_reader_t *reader, ngx_uint_t ring)
 {
     uint64_t            missed;
-    ngx_uint_t          next;
+    ngx_uint_t          n, next;
     ngx_helix_record_t  record;
 
-    for ( ;; ) {
+    for (n = NGX_HTTP_HELIX_LOOK; n; n--) {
 
         if (!ngx_http_helix_events_room(reader)) {
-            return 1;
+            break;
         }
 
         missed = 0;
@@ -207,6 +208,8 @@ ngx_http_helix_events_ring(ngx_http_helix_reader_t *reader, ngx_uint_t ring)
             ngx_http_helix_events_record(reader, ring, &record);
         }
     }
+
+    return 1;
 }
 
 
@@ -269,13 +272,14 @@ ngx_http_helix_events_room(ngx_http_helix_reader_t *reader)
 }
 
 
-/* The caller knows that there is room. */
+/* What finds no room is left out: close() then adds nothing. */
 
 static void
 ngx_http_helix_events_open(ngx_http_helix_reader_t *reader, const char *name,
     helix_json_writer_t *json)
 {
-    u_char  *p;
+    u_char     *p;
+    ptrdiff_t   room;
 
     p = reader->pos;
 
@@ -289,8 +293,9 @@ ngx_http_helix_events_open(ngx_http_helix_reader_t *reader, const char *name,
 
     p = ngx_cpymem(p, "data: ", sizeof("data: ") - 1);
 
-    helix_json_writer_init(json, (char *) p,
-                           reader->buf.end - p - NGX_HTTP_HELIX_STREAM_ID);
+    room = reader->buf.end - p - NGX_HTTP_HELIX_STREAM_ID;
+
+    helix_json_writer_init(json, (char *) p, ngx_max(room, 0));
 }
 
 

@@ -437,7 +437,8 @@ ngx_http_helix_stream_pump(ngx_event_t *ev)
 
         more |= ngx_http_helix_reader_pump(reader, now + spent);
 
-        if (more && ngx_helix_now() >= now + spent) {
+        if (ngx_helix_now() >= now + spent) {
+            more |= (n > 1);
             break;
         }
     }
