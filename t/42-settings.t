@@ -37,6 +37,11 @@ http {
             helix_job strategy=$arg_s;
         }
 
+        location /hold {
+            helix_pass hashmix;
+            helix_job strategy=cpu_pool cost=20000000000;
+        }
+
         location /helix {
             helix_status write=on;
         }
@@ -312,6 +317,44 @@ $t->conf(conf($text));
 ok($t->reload, 'reload');
 is_deeply(config()->{config}, $before, 'the same settings');
 is($t->stats->{config}{overrides}, 0, 'without overrides');
+
+
+# workers of an older configuration go by the newest settings, and undo nothing
+
+$t->conf(conf('helix_pool threads=8 concurrency=1 busy=off;'));
+ok($t->reload, 'reload');
+back();
+
+my @held = map { my $c = $t->connect;
+                 $c->send(Helix::message('GET', '/hold')); $c } 1 .. 6;
+my $old = $t->connect;
+
+$t->wait_for(sub { $t->stats->{in_flight} == 6 }, 'six jobs');
+$old->send(Helix::message('GET', '/helix/api/config'));
+is($old->recv->status, 200, 'a connection to an old worker');
+
+$t->conf(conf('helix_pool threads=8 concurrency=2 busy=off;'));
+$t->signal('HUP');
+ok($t->wait_for(sub { my $s = $t->stats;
+                      $s->{pool}{concurrency} == 2 && $s->{pool}{busy} == 2 },
+                'two'), 'jobs of the old workers go by the new concurrency');
+patch({ cpu_parallelism => 5 });
+ok($t->wait_for(sub { $t->stats->{pool}{busy} == 5 }, 'five'),
+   'and by what is set at run time');
+
+my $held = config();
+
+is("$held->{config}{cpu_parallelism} $held->{origin}{cpu_parallelism}{conf}",
+   '5 2', 'as the new workers say');
+
+undef @held;
+undef $old;
+ok($t->wait_for(sub { my $s = $t->stats;
+                      @{$s->{workers}} == 2 && $s->{in_flight} == 0 },
+                'the old ones'), 'the old ones leave');
+is(config()->{config}{cpu_parallelism}, 5, 'nothing is undone');
+is($t->stats->{pool}{busy}, 0, 'nothing is busy');
+back();
 
 
 # reload: what is set at run time stays unless its parameter changes
