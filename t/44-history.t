@@ -117,11 +117,42 @@ ok(!(grep { defined && ($_ < 0 || $_ > 1) } @{$h->{pressure}}),
    'pressure is from 0 to 1');
 
 
+# the last minute, which in a young zone is all of it
+
+my $w = window('spawn');
+
+is(join(' ', sort keys %$w), 'count p50 p95 p99 secs', 'window: members');
+is($w->{count}, $n{spawn}, 'window: jobs');
+cmp_ok($w->{secs}, '<=', 60, 'window: seconds');
+cmp_ok($w->{$_}, '>', 0, "window: $_") for qw(p50 p95 p99);
+is(window('cpu_pool')->{count}, $n{cpu_pool}, 'window: by strategy');
+
+my @quantiles = $t->get('/helix/metrics')->body
+                =~ /^helix_job_duration_window_seconds\{(.*)\} (\S+)$/mg;
+
+is(scalar @quantiles, 2 * 3 * 4, 'Prometheus: three quantiles a strategy');
+
+my %quantile = @quantiles;
+my $label = 'zone="history",strategy="spawn",quantile="0.99"';
+
+is(sprintf('%.6f', 1000 * $quantile{$label}),
+   sprintf('%.6f', window('spawn')->{p99}), 'Prometheus: the same number');
+
+
 # a reset is not seen
 
 is($t->post('/helix/api/reset', '{}')->status, 200, 'reset');
+$w = window('spawn');
+is($w->{count}, 0, 'but in the last minute');
+cmp_ok($w->{secs}, '<=', 5, 'which begins with it');
+is(($t->get('/helix/metrics')->body
+    =~ /^helix_job_duration_window_seconds\{\Q$label\E\} (\S+)$/m)[0], 'NaN',
+   'Prometheus: of no jobs it is not a number');
+
 $t->get('/jobs?cost=1000&s=inline');
 $n{inline}++;
+
+is(window('inline')->{count}, 1, 'and goes on');
 
 $h = settled();
 
@@ -233,6 +264,9 @@ sub history {
 
     return $answer->status == 200 ? $answer->json : { n => 0 };
 }
+
+
+sub window { $t->stats->{strategies}{$_[0]}{latency_ms}{window} }
 
 
 # With a point for all that has happened until now.

@@ -393,12 +393,17 @@ ngx_helix_saver_collect(ngx_helix_saver_t *saver, ngx_helix_state_t *state)
     state->saved = (uint64_t) tp->sec * 1000 + tp->msec;
     state->nkinds = ngx_helix_zone_kinds(zone);
 
-    version = ngx_helix_zone_totals(zone, &base->counts);
-    base->since = ngx_helix_zone_since(zone);
+    /* all of it before a reset, or after */
 
-    for (i = 0; i < NGX_HELIX_EXTRAS; i++) {
-        base->extras[i] = ngx_helix_zone_extra(zone, i);
-    }
+    do {
+        version = ngx_helix_zone_totals(zone, &base->counts);
+        base->since = ngx_helix_zone_since(zone);
+
+        for (i = 0; i < NGX_HELIX_EXTRAS; i++) {
+            base->extras[i] = ngx_helix_zone_extra(zone, i);
+        }
+
+    } while (version != ngx_helix_base_version(zone));
 
     for (i = 0; i < NGX_HELIX_LANES; i++) {
         ngx_helix_zone_hist_of(zone, version, NGX_HELIX_HIST_TOTAL, i,

@@ -382,7 +382,14 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     ngx_memzero(&s->window, sizeof(helix_hist_t));
     s->zone = ngx_helix_exec_zone(hmcf->exec);
 
-    s->version = ngx_helix_zone_totals(s->zone, &s->counts);
+    /* both before a reset, or after */
+
+    do {
+        s->version = ngx_helix_zone_totals(s->zone, &s->counts);
+        s->since = ngx_helix_zone_since(s->zone);
+
+    } while (s->version != ngx_helix_base_version(s->zone));
+
     ngx_http_helix_books_total(&s->counts, &s->total);
 
     tp = ngx_timeofday();
@@ -391,7 +398,6 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     s->epoch = ngx_helix_zone_epoch(s->zone);
     s->uptime = (now > s->epoch) ? (now - s->epoch) / 1000 : 0;
     s->generation = ngx_helix_zone_generation(s->zone);
-    s->since = ngx_helix_zone_since(s->zone);
     s->saved = ngx_helix_keep_saved(s->zone);
     s->save_errors = ngx_helix_keep_errors(s->zone);
     s->crashes = ngx_helix_zone_extra(s->zone, NGX_HELIX_CRASHES);

@@ -12,6 +12,11 @@
 #include "ngx_helix_state.h"
 
 
+/* nginx's table, which its library wants */
+
+ngx_module_t             *ngx_modules[] = { NULL };
+char                     *ngx_module_names[] = { NULL };
+
 static ngx_helix_state_t  first, second;
 static char               text[NGX_HELIX_STATE_MAX];
 static char               again[NGX_HELIX_STATE_MAX];

@@ -409,6 +409,60 @@ test_reader_while_written(void **state)
 }
 
 
+/* What was added since; a copy that other octaves were in before; less than
+   nothing, which is nothing again when it is added. */
+
+static void
+test_subtract_store(void **state)
+{
+    uint32_t       i;
+    helix_hist_t  *a, *b, *c;
+
+    (void) state;
+
+    a = calloc(3, sizeof(helix_hist_t));
+    assert_non_null(a);
+
+    b = a + 1;
+    c = a + 2;
+
+    helix_hist_add(a, 5);
+    helix_hist_add(a, 1000000);
+    helix_hist_add(c, 70000000000);
+    helix_hist_store(c, a);
+
+    assert_int_equal(c->count, 2);
+    assert_int_equal(c->sum, 1000005);
+    assert_int_equal(c->buckets[helix_hist_index(70000000000)], 0);
+    assert_memory_equal(c->buckets, a->buckets, sizeof(a->buckets));
+
+    helix_hist_add(a, 5);
+    helix_hist_add(a, 900000000);
+    helix_hist_merge(b, a);
+    helix_hist_subtract(b, c);
+
+    assert_int_equal(b->count, 2);
+    assert_int_equal(b->sum, 900000005);
+    assert_int_equal(b->buckets[helix_hist_index(5)], 1);
+    assert_int_equal(b->buckets[helix_hist_index(1000000)], 0);
+    assert_int_equal(b->buckets[helix_hist_index(900000000)], 1);
+
+    memset(b, 0, sizeof(helix_hist_t));
+    helix_hist_subtract(b, a);
+    assert_int_equal(b->count, UINT64_MAX - 3);
+    helix_hist_merge(b, a);
+
+    assert_int_equal(b->count, 0);
+    assert_int_equal(b->sum, 0);
+
+    for (i = 0; i < HELIX_HIST_BUCKETS; i++) {
+        assert_int_equal(b->buckets[i], 0);
+    }
+
+    free(a);
+}
+
+
 int
 main(void)
 {
@@ -419,6 +473,7 @@ main(void)
         cmocka_unit_test(test_index_range),
         cmocka_unit_test(test_upper),
         cmocka_unit_test(test_add_merge),
+        cmocka_unit_test(test_subtract_store),
         cmocka_unit_test(test_quantiles),
         cmocka_unit_test(test_quantile_ranks),
         cmocka_unit_test(test_reader_while_written)
