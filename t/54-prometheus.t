@@ -62,11 +62,6 @@ while ($metrics =~ /^# TYPE (\w+) (\w+)/mg) {
                         ? map { "$1$_" } qw(_bucket _sum _count) : $1;
 }
 
-# with state= only
-
-$family{$_} = 1 for qw(helix_state_saved_timestamp_seconds
-                       helix_state_errors_total);
-
 my $rules = slurp('conf/prometheus/helix.rules.yml');
 my $scrape = slurp('conf/prometheus/scrape.yml');
 my $doc = slurp('docs/metrics.md');
