@@ -75,6 +75,10 @@ ngx_http_helix_exposition_args(ngx_http_request_t *r,
     u_char     *p, *last;
     ngx_str_t   name, value;
 
+    if (r->args.len == 0) {
+        return NGX_OK;
+    }
+
     p = r->args.data;
     last = p + r->args.len;
 
