@@ -13,6 +13,7 @@
 #include "ngx_helix_state.h"
 
 
+#define NGX_HELIX_SAVER_SAMPLES 200.0
 #define NGX_HELIX_SAVER_WAITS   200                    /* of 5 ms */
 #define NGX_HELIX_SAVER_NUMBER  9007199254740992.0     /* 2^53 */
 
@@ -452,19 +453,22 @@ ngx_helix_saver_settings(ngx_helix_zone_t *zone, ngx_helix_state_t *state)
 
 
 /* As the policy does: of the living, and of the dead while these have not seen
-   enough; of those first the one that is about to leave. */
+   enough; of those first the one that is about to leave.  The last one finds
+   nobody alive, and takes more of those that have just left. */
 
 static void
 ngx_helix_saver_learned(ngx_helix_exec_t *exec, ngx_uint_t kind,
     ngx_helix_state_kind_t *state)
 {
     bool                   alive[NGX_HELIX_REPORTS];
+    double                 enough;
     ngx_uint_t             i, n;
     helix_samples_t       *samples;
     helix_batches_t       *batches;
     const helix_report_t  *reports[NGX_HELIX_REPORTS], *own;
 
     own = exec->slot ? ngx_helix_slot_report(exec->slot) : NULL;
+    enough = exec->saver->last ? NGX_HELIX_SAVER_SAMPLES : HELIX_ROUTER_FEW;
     samples = &state->samples;
     batches = &state->batches;
 
@@ -477,13 +481,13 @@ ngx_helix_saver_learned(ngx_helix_exec_t *exec, ngx_uint_t kind,
         }
     }
 
-    for (i = 0; samples->n < HELIX_ROUTER_FEW && i < n; i++) {
+    for (i = 0; samples->n < enough && i < n; i++) {
         if (!alive[i] && reports[i] != own) {
             helix_samples_merge(samples, &reports[i]->samples[kind]);
         }
     }
 
-    for (i = 0; batches->along < HELIX_ROUTER_FEW && i < n; i++) {
+    for (i = 0; batches->along < enough && i < n; i++) {
         if (!alive[i] && reports[i] != own) {
             helix_batches_merge(batches, &reports[i]->batches[kind]);
         }
