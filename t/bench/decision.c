@@ -348,6 +348,7 @@ ngx_uint_t            ngx_pagesize = 4096;
 ngx_int_t             ngx_ncpu = 1;
 ngx_uint_t            ngx_exiting;
 volatile ngx_msec_t   ngx_current_msec;
+uint32_t              ngx_crc32_table256[256];
 
 
 void
