@@ -242,3 +242,60 @@ wait_said('late jobs',
           'lanes');
 
 wait_unsaid('no rejections any more', qr/are rejected with/);
+
+
+# a kind that cannot work, a state file that is damaged
+
+$t->done;
+
+my $two = Helix->new(timeout => 20);
+my $dir = $two->dir;
+
+system('gcc', '-shared', '-fPIC', '-O2', "-I$FindBin::Bin/../src/kinds",
+       "$FindBin::Bin/lib/probe_kind.c", '-o', "$dir/probe.so") == 0
+    or die 'cannot build probe.so';
+
+$two->write('keep/zone.state', "nonsense\n");
+chmod 0777, "$dir/keep";
+chmod 0666, "$dir/keep/zone.state";
+
+$two->conf(<<'END');
+%%TEST_GLOBALS%%
+
+worker_processes 1;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    helix_zone   two state=%%DIR%%/keep/zone.state;
+    helix_kernel down probe.so down=1;
+
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+
+        location /jobs {
+            helix_pass;
+        }
+
+        location /helix {
+            helix_status;
+        }
+    }
+}
+END
+
+$two->start;
+$t = $two;
+
+wait_said('a kind that is down',
+          qr/^Kind "down" cannot work in worker \d+: its jobs are rejected/,
+          'policy');
+wait_said('a damaged state file',
+          qr/^The state file could not be loaded or saved, 1 time: /,
+          'workers');
+
+is($t->get('/jobs?kind=down')->status, 503, 'a job of that kind');
+wait_said('its rejection', qr/are rejected with "kernel" since/, 'policy');
