@@ -146,6 +146,8 @@ for (['{}', 'BadField', 'pressure'], ['{"pressure":"1"}', 'BadField',
               "400: $body");
 }
 
+is($t->post($url, '{"pressure":0}', undef, 'If-Match' => '"x"')->status, 200,
+   'a condition means nothing');
 is($t->post($url, '{"presure":1}')->json->{did_you_mean}, 'pressure',
    'what was meant');
 is(report(0.5, 'x' x 32, 20)->status, 200, '32 characters');
@@ -201,6 +203,7 @@ for ([0, 4], [0.1, 4], [0.25, 3], [0.26, 3], [0.5, 2], [0.75, 1], [1, 1]) {
 
     is_deeply([@{$e->{inputs}}{qw(external busy_limit)}], [$pressure, $limit],
               "limit in force at $pressure");
+    is($t->stats->{pool}{busy_limit}, $limit, 'in api/stats');
     is($e->{would_change_if}[0], "busy >= $limit -> batch or drop",
        'and in what would change it');
 

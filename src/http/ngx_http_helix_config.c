@@ -232,8 +232,13 @@ ngx_http_helix_config_origin(helix_json_writer_t *json,
     helix_json_key(json, "conf");
     ngx_http_helix_write_setting(json, row, config->conf.values[i]);
     helix_json_key(json, "default");
+
+    /* of some it depends on the machine, or on another one */
+
     ngx_http_helix_write_setting(json, row,
-                                 helix_layer_bits(row, row->initial));
+                                 helix_layer_has(&config->conf, i)
+                                 ? helix_layer_bits(row, row->initial)
+                                 : config->conf.values[i]);
 
     if (helix_layer_has(&config->settings, i)) {
         helix_json_key(json, "file");

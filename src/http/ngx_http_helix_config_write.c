@@ -157,10 +157,6 @@ ngx_http_helix_config_apply(ngx_http_request_t *r, ngx_helix_edit_t *edit,
                                          "nothing was changed, try again");
     }
 
-    /* the condition was for what has just been replaced */
-
-    r->disable_not_modified = 1;
-
     ngx_helix_exec_refresh(hmcf->exec, ngx_helix_now());
 
     return ngx_http_helix_send_config(r);

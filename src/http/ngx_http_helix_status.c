@@ -265,6 +265,10 @@ ngx_http_helix_status_write(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    /* a condition is not one on what is answered after the change */
+
+    r->disable_not_modified = 1;
+
     path = ngx_http_helix_status_path(r, &rest);
 
     return path->write(r, &rest, &body);
@@ -414,7 +418,8 @@ ngx_http_helix_snapshot_fill(ngx_http_helix_snapshot_t *s,
     s->memory_limit = hmcf->settings.memory;
     s->streams = ngx_helix_streams(s->zone);
     s->missed = ngx_helix_zone_extra(s->zone, NGX_HELIX_MISSED);
-    s->busy_limit = settings->busy;
+    s->busy_limit = helix_threshold_busy(settings->busy,
+                                         ngx_helix_exec_external(hmcf->exec));
     s->inline_threshold = settings->inline_threshold;
     s->spawn_configured = settings->spawn_threshold;
     s->spawn_threshold = ngx_helix_zone_threshold(s->zone,
