@@ -52,6 +52,7 @@ http {
         location /hold {
             helix_pass hashmix;
             helix_job strategy=cpu_pool cost=20000000000;
+            helix_timeout 10m;
         }
 
         location /helix {
