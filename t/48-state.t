@@ -67,6 +67,10 @@ for my $case (
               . '"state="?'],
     ['state=a state=b', 'duplicate parameter "state=b" in "helix_zone"'])
 {
+    # nginx frees nothing when it refuses a configuration
+
+    local $ENV{TEST_ASAN_OPTIONS} = 'detect_leaks=0';
+
     my ($code, $out) = $t->nginx_t(with($case->[0]));
 
     isnt($code, 0, substr("$case->[0]: refused", 0, 60));
@@ -163,7 +167,7 @@ for my $signal (qw(QUIT TERM QUIT)) {
     cmp_ok($saves[0], '<', 100_000 * Helix::SLOW * 5, "$signal: in time");
     diag("$signal: saved in $saves[0] us");
 
-    $t->start;
+    begin($signal eq 'QUIT');
 
     $s = settled();
 
@@ -195,7 +199,7 @@ $t->get('/jobs?kind=hashmix&cost=1000&s=inline');
 $before = settled();
 is($before->{received}, 1, 'one job since then');
 ok($t->stop, 'QUIT');
-$t->start;
+begin('TERM');
 $s = settled();
 is($s->{since}, $before->{since}, 'since is that of the reset');
 is_deeply(counted($s), counted($before), 'counters are as after it');
@@ -341,7 +345,7 @@ for my $name (sort keys %bad) {
     is($s->{state}{errors}, 1, "$name: an error");
     is_deeply([files()], ['keep.state.damaged'], "$name: set aside");
 
-    ok($t->stop('TERM'), "$name: TERM");
+    ok($t->stop, "$name: QUIT");
     is_deeply([files()], ['keep.state', 'keep.state.damaged'],
               "$name: a new file");
     is(-f $t->dir . '/good' ? $t->read('good') : $good, $good,
@@ -382,6 +386,17 @@ is_deeply($t->stats->{state}, { file => undef, saved => undef, errors => 0 },
           'no file');
 $t->done;
 done_testing();
+
+
+# Workers that are ended by TERM leave what nginx does not free.
+
+sub begin {
+    my ($term) = @_;
+
+    local $ENV{TEST_ASAN_OPTIONS} = 'detect_leaks=0' if $term;
+
+    $t->start;
+}
 
 
 sub with {
