@@ -216,6 +216,7 @@ ngx_helix_exec_tick(ngx_event_t *ev)
     }
 
     ngx_helix_record_clock(exec);
+    exec->waiting = ngx_helix_waiting(exec->zone, HELIX_CPU_POOL);
 
     if (exec->live.config->generation < exec->generation) {
         (void) ngx_helix_live_adopt(exec, exec->generation);

@@ -154,6 +154,11 @@ ngx_helix_slot_t *ngx_helix_exec_slot(ngx_helix_exec_t *exec);
    report if it is higher. */
 double ngx_helix_exec_pressure(ngx_helix_exec_t *exec);
 
+/* Jobs that wait for a thread, as a job of this strategy sees them: those that
+   do not go there know it at most NGX_HELIX_TICK old. */
+uint64_t ngx_helix_exec_waiting(ngx_helix_exec_t *exec,
+    helix_strategy_t strategy);
+
 /*
  * The decision of the predictive policy on a job; service, entry and turn of
  * its spec are set.  With "explain" nothing but that: it is not going to run,

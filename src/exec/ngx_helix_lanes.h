@@ -185,6 +185,7 @@ struct ngx_helix_exec_s {
     ngx_uint_t              ticks;
     double                  pressure;       /* of this router */
     uint64_t                calendar;       /* ns since 1970, less now() */
+    uint64_t                waiting;        /* for threads, when last seen */
     ngx_event_t            *watch;          /* NULL: nobody reads records */
     ngx_helix_saver_t      *saver;          /* NULL: no state file */
     ngx_helix_predict_t    *predict;        /* NULL: threshold policy */

@@ -608,6 +608,7 @@ static void
 ngx_helix_runner_prepare(ngx_helix_pool_t *pool)
 {
     int                  nice;
+    uint64_t             more;
     static __thread int  prepared NGX_HELIX_TLS;
 
     if (prepared) {
@@ -616,9 +617,9 @@ ngx_helix_runner_prepare(ngx_helix_pool_t *pool)
 
     prepared = 1;
 
+    more = __atomic_load_n(&pool->exec->settings->nice, __ATOMIC_RELAXED);
     nice = getpriority(PRIO_PROCESS, gettid());
-    (void) setpriority(PRIO_PROCESS, gettid(),
-                       nice + (int) pool->exec->settings->nice);
+    (void) setpriority(PRIO_PROCESS, gettid(), nice + (int) more);
 
     if (pool->restore_cpus) {
         (void) sched_setaffinity(0, sizeof(ngx_cpuset_t), &pool->cpus);

@@ -28,6 +28,19 @@ ngx_helix_record_clock(ngx_helix_exec_t *exec)
 }
 
 
+/* To ask all slots would be much of what a job costs that does not wait. */
+
+uint64_t
+ngx_helix_exec_waiting(ngx_helix_exec_t *exec, helix_strategy_t strategy)
+{
+    if (strategy == HELIX_CPU_POOL || strategy == HELIX_BATCH) {
+        exec->waiting = ngx_helix_waiting(exec->zone, HELIX_CPU_POOL);
+    }
+
+    return exec->waiting;
+}
+
+
 void
 ngx_helix_exec_watch(ngx_helix_exec_t *exec, ngx_event_t *ev)
 {

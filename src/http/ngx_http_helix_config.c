@@ -157,6 +157,10 @@ ngx_http_helix_config_etag(ngx_http_request_t *r, u_char *etag, size_t len)
 
     r->headers_out.etag = h;
 
+    /* it names the settings: what is in force besides may have changed */
+
+    r->disable_not_modified = 1;
+
     return NGX_OK;
 }
 
@@ -319,7 +323,7 @@ ngx_http_helix_config_history(helix_json_writer_t *json,
 
     for (n = config->nchanges; n > first; n--) {
         ngx_http_helix_write_change(json,
-                           &config->changes[(n - 1) % NGX_HELIX_CHANGES]);
+                           &config->changes[(n - 1) % NGX_HELIX_CHANGES], 1);
     }
 
     helix_json_array_end(json);
@@ -328,8 +332,9 @@ ngx_http_helix_config_history(helix_json_writer_t *json,
 
 void
 ngx_http_helix_write_change(helix_json_writer_t *json,
-    const ngx_helix_change_t *change)
+    const ngx_helix_change_t *change, ngx_uint_t address)
 {
+    const char             *at;
     ngx_uint_t              i;
     const helix_setting_t  *row;
 
@@ -340,8 +345,16 @@ ngx_http_helix_write_change(helix_json_writer_t *json,
     ngx_http_helix_write_time(json, change->at);
     helix_json_key(json, "source");
     helix_json_cstring(json, ngx_http_helix_changers[change->source & 3]);
-    helix_json_key(json, "by");
-    helix_json_cstring(json, change->by);
+
+    at = strchr(change->by, '@');
+
+    if (address || at) {
+        helix_json_key(json, "by");
+        helix_json_string(json, change->by,
+                          address ? ngx_strlen(change->by)
+                                  : (size_t) (at - change->by));
+    }
+
     helix_json_key(json, "changed");
     helix_json_object(json);
 

@@ -25,9 +25,10 @@ ngx_int_t ngx_http_helix_read_config(ngx_http_request_t *r, ngx_str_t *rest);
 ngx_int_t ngx_http_helix_write_config(ngx_http_request_t *r, ngx_str_t *rest,
     ngx_str_t *body);
 
-/* A change of settings: one object. */
+/* A change of settings: one object; of who has made it the address too, or the
+   name alone, if there is one. */
 void ngx_http_helix_write_change(helix_json_writer_t *json,
-    const ngx_helix_change_t *change);
+    const ngx_helix_change_t *change, ngx_uint_t address);
 
 /* Those of api/telemetry. */
 ngx_int_t ngx_http_helix_read_telemetry(ngx_http_request_t *r,

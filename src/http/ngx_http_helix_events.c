@@ -13,7 +13,7 @@
 #define NGX_HTTP_HELIX_RETRY       "2000"    /* ms, a reader comes back */
 #define NGX_HTTP_HELIX_SILENCE     15000     /* ms */
 #define NGX_HTTP_HELIX_SECOND      1000
-#define NGX_HTTP_HELIX_LOOK        4096      /* records at once, of a ring */
+#define NGX_HTTP_HELIX_LOOK        4096      /* records at once */
 #define NGX_HTTP_HELIX_STATS_AGE   500       /* ms, that others may share */
 
 
@@ -182,7 +182,7 @@ ngx_http_helix_events_ring(ngx_http_helix_reader_t *reader, ngx_uint_t ring)
     ngx_uint_t          n, next;
     ngx_helix_record_t  record;
 
-    for (n = NGX_HTTP_HELIX_LOOK; n; n--) {
+    for (n = 1 + NGX_HTTP_HELIX_LOOK / reader->rings; n; n--) {
 
         if (!ngx_http_helix_events_room(reader)) {
             break;
@@ -193,8 +193,12 @@ ngx_http_helix_events_ring(ngx_http_helix_reader_t *reader, ngx_uint_t ring)
                                    &record, &missed);
 
         if (missed) {
-            ngx_helix_stream_missed(ngx_helix_exec_slot(reader->hmcf->exec),
-                                    missed);
+
+            if (!reader->resumed) {
+                ngx_helix_stream_missed(ngx_helix_exec_slot(reader->hmcf->exec),
+                                        missed);
+            }
+
             ngx_http_helix_events_gap(reader, missed,
                                       reader->resumed ? "resume"
                                       : reader->stalled ? "slow" : "ring");
@@ -385,19 +389,26 @@ ngx_http_helix_events_rate(ngx_http_helix_reader_t *reader)
 static void
 ngx_http_helix_events_config(ngx_http_helix_reader_t *reader)
 {
+    uint64_t             version;
     ngx_uint_t           i, n;
     helix_json_writer_t  json;
     ngx_helix_change_t   changes[NGX_HELIX_CHANGES];
+
+    /* not every version is a change of a setting */
+
+    version = ngx_helix_config_version(reader->zone);
 
     n = ngx_helix_config_changes(reader->zone, reader->config, changes);
 
     for (i = 0; i < n; i++) {
         ngx_http_helix_events_open(reader, "config", &json);
-        ngx_http_helix_write_change(&json, &changes[i]);
+        ngx_http_helix_write_change(&json, &changes[i], 0);
         ngx_http_helix_events_close(reader, &json);
 
-        reader->config = changes[i].version;
+        version = ngx_max(version, changes[i].version);
     }
+
+    reader->config = version;
 }
 
 

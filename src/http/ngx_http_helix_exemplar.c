@@ -210,7 +210,8 @@ ngx_http_helix_put_exemplar(ngx_http_helix_exposition_t *e,
     ngx_helix_exemplar_t  exemplar;
 
     if (!e->openmetrics
-        || !ngx_helix_exemplar_get(e->s->zone, lane, edge, &exemplar))
+        || !ngx_helix_exemplar_get(e->s->zone, lane, edge, &exemplar)
+        || exemplar.time < e->s->since)
     {
         return;
     }

@@ -24,8 +24,8 @@ ngx_http_helix_note(ngx_http_helix_ctx_t *ctx)
     record->budget = ctx->budget;
     record->scaling = ctx->scaling;
     record->busy = ctx->busy;
-    record->waiting = ngx_helix_waiting(ngx_helix_exec_zone(ctx->hmcf->exec),
-                                        HELIX_CPU_POOL);
+    record->waiting = (uint32_t) ngx_helix_exec_waiting(ctx->hmcf->exec,
+                                                ctx->decision.strategy);
     record->pressure = (float) ctx->pressure;
     record->kind = ctx->kind->index;
     record->strategy = ctx->decision.strategy;

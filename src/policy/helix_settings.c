@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "helix_json.h"
+#include "helix_layer.h"
 #include "helix_settings.h"
 
 
@@ -71,6 +72,10 @@ const helix_setting_t  helix_settings_table[] = {
 
     { NULL, NULL, NULL, HELIX_SETTING_NUMBER, 0, 0, 0, 0, 0, false }
 };
+
+
+_Static_assert(sizeof(helix_settings_table) / sizeof(helix_setting_t)
+               <= HELIX_LAYER_ROWS + 1, "a layer has a bit for each row");
 
 
 /* in the order in which they may be written */

@@ -32,13 +32,24 @@ static ssize_t ngx_helix_read(const char *path, char *buf, size_t size);
 ngx_helix_process_t
 ngx_helix_process_self(void)
 {
-    ngx_helix_process_stat_t  st;
+    ngx_helix_process_stat_t    st;
 
-    if (ngx_helix_process_stat(ngx_pid, &st) != NGX_OK) {
-        st.start = 0;
+    static ngx_pid_t            pid;
+    static ngx_helix_process_t  self;
+
+    /* a process that was forked is another one */
+
+    if (pid != ngx_pid) {
+
+        if (ngx_helix_process_stat(ngx_pid, &st) != NGX_OK) {
+            return ngx_helix_process_id(ngx_pid, 0);
+        }
+
+        pid = ngx_pid;
+        self = ngx_helix_process_id(pid, st.start);
     }
 
-    return ngx_helix_process_id(ngx_pid, st.start);
+    return self;
 }
 
 
@@ -62,6 +73,12 @@ ngx_helix_process_alive(ngx_helix_process_t process)
     }
 
     if (ngx_helix_process_stat(pid, &st) != NGX_OK) {
+        return 1;
+    }
+
+    /* it could not find out when it was started itself */
+
+    if (process >> NGX_HELIX_PID_BITS == 0) {
         return 1;
     }
 

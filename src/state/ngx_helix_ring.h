@@ -89,8 +89,8 @@ ngx_int_t ngx_helix_stream_enter(ngx_helix_zone_t *zone,
 void ngx_helix_stream_leave(ngx_helix_slot_t *slot);
 uint64_t ngx_helix_streams(ngx_helix_zone_t *zone);
 
-/* Records that were overwritten before a stream could tell them; they are
-   summed by ngx_helix_zone_extra(). */
+/* Records that were overwritten before a stream that was there could tell
+   them; they are summed by ngx_helix_zone_extra(). */
 void ngx_helix_stream_missed(ngx_helix_slot_t *slot, uint64_t n);
 
 

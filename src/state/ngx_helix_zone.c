@@ -48,7 +48,8 @@ ngx_helix_zone_used(ngx_helix_zone_t *zone)
         return seen;
     }
 
-    used = ngx_helix_zone_resident(zone, &zone->slots[0]);
+    used = ngx_helix_zone_resident(zone, &zone->slots[0])
+           + ngx_helix_zone_resident(&zone->base_version, zone + 1);
 
     for (i = 0; i < NGX_HELIX_SLOTS; i++) {
         slot = &zone->slots[i];
