@@ -91,6 +91,17 @@ sub wait_unsaid {
 
 my $json = 'application/json';
 
+# what happened before the first point of the history is in none
+
+sub wait_history {
+    ok($t->wait_for(sub { $t->get('/helix/api/history')->json->{n} >= 1 },
+                    'a point'), 'the history has begun');
+
+    return;
+}
+
+wait_history();
+
 
 # nothing
 
@@ -289,6 +300,8 @@ END
 
 $two->start;
 $t = $two;
+
+wait_history();
 
 wait_said('a kind that is down',
           qr/^Kind "down" cannot work in worker \d+: its jobs are rejected/,
