@@ -128,6 +128,16 @@ is($rate->{dropped_per_sec}, 0, 'none was dropped');
 is_deeply($t->stats->{attention}, [], 'nothing with jobs');
 
 
+# the p99 is of all lanes: one slow job on a thread shows
+
+my $slow = $t->get('/jobs?cost=2000000000&s=cpu_pool')->json->{total_ms};
+
+ok($t->wait_for(sub {
+    $t->stats->{verdict} =~ /p99 ([\d.]+) ms/ && $1 > 0.95 * $slow;
+}, 'the p99 of the slow job'), 'the p99 is of all lanes')
+    or diag("$slow: ", $t->stats->{verdict});
+
+
 # rejections, by reason, and since when
 
 my $before = time;

@@ -107,13 +107,17 @@ ngx_http_helix_verdict_word(ngx_http_helix_snapshot_t *s)
 void
 ngx_http_helix_judge(ngx_http_helix_snapshot_t *s)
 {
-    double      all;
+    double      all, p99;
     ngx_uint_t  i;
+
+    p99 = ngx_http_helix_recent_p99(s);
 
     if (s->total.received == 0) {
         ngx_http_helix_say(&s->verdict, "no job so far");
 
-    } else if (s->recent.minute == 0) {
+    } else if (s->recent.minute == 0 && s->hist.count == 0
+               && s->total.in_flight == 0)
+    {
         ngx_http_helix_say(&s->verdict, "no job in the last minute");
 
     } else {
@@ -124,8 +128,7 @@ ngx_http_helix_judge(ngx_http_helix_snapshot_t *s)
                            : "%.0f jobs/s, %.2f%% rejected, p99 %.1f ms",
                            all < 10 ? all : all + 0.5,
                            all > 0 ? 100 * s->recent.dropped_per_sec / all
-                                   : 0.0,
-                           ngx_http_helix_recent_p99(s));
+                                   : 0.0, p99);
     }
 
     s->nattention = 0;
@@ -196,7 +199,7 @@ ngx_http_helix_recent(ngx_http_helix_snapshot_t *s)
 }
 
 
-/* ms, over all lanes */
+/* ms, over all lanes, whose durations are in s->hist then */
 
 static double
 ngx_http_helix_recent_p99(ngx_http_helix_snapshot_t *s)
@@ -206,7 +209,8 @@ ngx_http_helix_recent_p99(ngx_http_helix_snapshot_t *s)
     ngx_memzero(&s->hist, sizeof(helix_hist_t));
 
     for (lane = 0; lane < NGX_HELIX_LANES; lane++) {
-        (void) ngx_helix_zone_recent(s->zone, lane, &s->hist);
+        (void) ngx_http_helix_snapshot_window(s, lane);
+        helix_hist_merge(&s->hist, &s->window);
     }
 
     return s->hist.count ? helix_hist_quantile(&s->hist, 0.99) / 1000000 : 0;
