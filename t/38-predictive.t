@@ -488,19 +488,20 @@ for my $name (sort keys %family) {
                            "$name: about the same in both");
 }
 
-my @line = split /\n/, $text;
+my ($pressure) = $text =~ /^(pressure .*)$/m;
+my ($margin) = $text =~ /^(margin .*)$/m;
 my $percent = join '|', int($s->{calibration} * 100),
                         sprintf('%.0f', $s->{calibration} * 100);
 
-like($line[1], qr/^pressure\x20\d\.\d\d\x20{4}pool\x200\/1\x20busy\x20{4}
+like($pressure, qr/^pressure\x20\d\.\d\d\x20{4}pool\x200\/1\x20busy\x20{4}
                   capacity\x20[\d.]+\x20cores,\x20demand\x20[\d.]+,
                   \x20queued\x200\.0ms\x20{4}inline\x20up\x20to\x20[\d.]+ms$/x,
-     'text: second line');
-like($line[2], qr/^margin\x20[\d.]+\x20{4}wasted\x20[\d.]+%\x20{4}
+     'text: capacity');
+like($margin, qr/^margin\x20[\d.]+\x20{4}wasted\x20[\d.]+%\x20{4}
                   actual\/predicted\x20${\sprintf '%.2f', $s->{accuracy}},
                   \x20(?:$percent)%
                   \x20within\x20p90\x20{4}loop\x20busy\x20[\d.]+%,
-                  \x20lag\x20[\d.]+ms$/x, 'text: third line');
+                  \x20lag\x20[\d.]+ms$/x, 'text: margin');
 
 
 # two workers, one thread at a time between them

@@ -97,7 +97,7 @@ for my $run (1, 2) {
 
     # lines to paste, but for the table of the status
 
-    my $long = join "\n", grep { length > 100 && !/^\w+ +(?:admitted|\d)/ }
+    my $long = join "\n", grep { length > 100 && !/^(?:\w+ +(?:admitted|\d)|! )/ }
                split /\n/, $out;
 
     is($long, '', "run $run: no line is too long");
