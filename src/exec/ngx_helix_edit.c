@@ -4,7 +4,20 @@
 #include "ngx_helix_lanes.h"
 
 
-/* While the writers' word is held. */
+#define NGX_HELIX_NOTES  (2 * HELIX_LAYER_ROWS)
+
+
+/* What becomes of a value, for the log. */
+
+typedef struct {
+    uint64_t              value;
+    ngx_uint_t            row;
+    const char           *from;
+    const char           *why;
+} ngx_helix_note_t;
+
+
+/* While the writers' word is held: nothing is logged, which may wait. */
 
 typedef struct {
     ngx_helix_config_t   *config;
@@ -12,6 +25,8 @@ typedef struct {
     helix_settings_t      after;
     uint64_t              version;     /* that it was read at */
     ngx_helix_change_t   *change;
+    ngx_uint_t            nnotes;
+    ngx_helix_note_t      notes[NGX_HELIX_NOTES];
 } ngx_helix_editing_t;
 
 
@@ -21,6 +36,8 @@ static ngx_uint_t ngx_helix_edit_expected(ngx_helix_edit_t *edit,
     uint64_t version);
 static ngx_uint_t ngx_helix_edit_layers(ngx_helix_exec_t *exec,
     ngx_helix_editing_t *e, ngx_helix_edit_t *edit);
+static void ngx_helix_edit_file(ngx_helix_config_t *config,
+    const helix_layer_t *values);
 static void ngx_helix_edit_normalize(ngx_helix_exec_t *exec,
     ngx_helix_config_t *config);
 static void ngx_helix_edit_set(ngx_helix_config_t *config, ngx_uint_t row,
@@ -29,14 +46,26 @@ static void ngx_helix_edit_merge(ngx_helix_exec_t *exec,
     ngx_helix_config_t *config, helix_settings_t *settings);
 static ngx_uint_t ngx_helix_edit_same(const ngx_helix_config_t *config,
     const ngx_helix_override_t *override, ngx_uint_t row);
+static void ngx_helix_adopt_runtime(ngx_helix_editing_t *e);
+static void ngx_helix_adopt_file(ngx_helix_exec_t *exec,
+    ngx_helix_editing_t *e, const helix_layer_t *file,
+    helix_violations_t *violations);
 static void ngx_helix_edit_repair(ngx_helix_exec_t *exec,
     ngx_helix_editing_t *e);
+static void ngx_helix_edit_drop(ngx_helix_editing_t *e, helix_layer_t *layer,
+    ngx_uint_t row, const char *why);
 static void ngx_helix_edit_publish(ngx_helix_exec_t *exec,
     ngx_helix_editing_t *e, ngx_helix_by_t source, const char *by);
 static void ngx_helix_edit_log(ngx_helix_exec_t *exec,
     ngx_helix_editing_t *e);
-static void ngx_helix_edit_kept(ngx_helix_exec_t *exec, ngx_uint_t row,
-    uint64_t value, const char *why);
+static void ngx_helix_edit_note(ngx_helix_editing_t *e, ngx_uint_t row,
+    uint64_t value, const char *from, const char *why);
+
+
+static const char  ngx_helix_at_run_time[] = "set at run time";
+static const char  ngx_helix_of_file[] = "of the settings file";
+static const char  ngx_helix_directive[] =
+    "is dropped, its directive has changed";
 
 
 ngx_int_t
@@ -53,6 +82,15 @@ ngx_helix_exec_edit(ngx_helix_exec_t *exec, ngx_helix_edit_t *edit,
     if (!ngx_helix_edit_expected(edit, e.version)) {
         ngx_helix_control_unlock(exec->zone);
         return NGX_ABORT;
+    }
+
+    /* a file that was read for an older configuration says nothing of this */
+
+    if (edit->source == NGX_HELIX_BY_FILE
+        && e.config->generation != exec->generation)
+    {
+        ngx_helix_control_unlock(exec->zone);
+        return NGX_BUSY;
     }
 
     changed = edit->values.set;
@@ -76,7 +114,7 @@ ngx_helix_exec_edit(ngx_helix_exec_t *exec, ngx_helix_edit_t *edit,
 
     ngx_helix_edit_merge(exec, e.config, &e.after);
 
-    helix_settings_verify(&e.after, changed, exec->conf->threads, violations);
+    helix_settings_verify(&e.after, changed, e.config->threads, violations);
 
     if (violations->n) {
         ngx_helix_control_unlock(exec->zone);
@@ -105,6 +143,7 @@ ngx_helix_edit_begin(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
     if (e->version == 0) {
         ngx_memzero(e->config, sizeof(ngx_helix_config_t));
         e->config->conf = exec->conf->layer;
+        e->config->threads = exec->conf->threads;
     }
 
     ngx_helix_edit_merge(exec, e->config, &e->before);
@@ -141,19 +180,10 @@ ngx_helix_edit_layers(ngx_helix_exec_t *exec, ngx_helix_editing_t *e,
     ngx_uint_t      i;
     helix_layer_t   before;
 
-    /* values of rows that are not set are zero: layers are compared */
-
     if (edit->source == NGX_HELIX_BY_FILE) {
         before = e->config->settings;
-        ngx_memzero(&e->config->settings, sizeof(helix_layer_t));
 
-        for (i = 0; i < helix_settings_rows(); i++) {
-            if (helix_layer_has(&edit->values, i)) {
-                e->config->settings.set |= 1ULL << i;
-                e->config->settings.values[i] = edit->values.values[i];
-            }
-        }
-
+        ngx_helix_edit_file(e->config, &edit->values);
         ngx_helix_edit_normalize(exec, e->config);
 
         return ngx_memcmp(&before, &e->config->settings,
@@ -180,6 +210,24 @@ ngx_helix_edit_layers(ngx_helix_exec_t *exec, ngx_helix_editing_t *e,
 
     return ngx_memcmp(&before, &e->config->runtime, sizeof(helix_layer_t))
            != 0;
+}
+
+
+/* Values of rows that are not set are zero: layers are compared. */
+
+static void
+ngx_helix_edit_file(ngx_helix_config_t *config, const helix_layer_t *values)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(&config->settings, sizeof(helix_layer_t));
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+        if (helix_layer_has(values, i)) {
+            config->settings.set |= 1ULL << i;
+            config->settings.values[i] = values->values[i];
+        }
+    }
 }
 
 
@@ -338,7 +386,18 @@ ngx_helix_edit_log(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
     u_char       text[NGX_MAX_ERROR_STR / 2], *p, *last;
     ngx_uint_t   i;
 
-    const helix_setting_t  *row;
+    const helix_setting_t   *row;
+    const ngx_helix_note_t  *note;
+
+    for (i = 0; i < e->nnotes; i++) {
+        note = &e->notes[i];
+        row = &helix_settings_table[note->row];
+
+        helix_setting_print(row, helix_layer_number(row, note->value), from);
+
+        ngx_log_error(NGX_LOG_NOTICE, exec->log, 0, "helix: %s %s, %s, %s",
+                      row->name, from, note->from, note->why);
+    }
 
     if (e->change == NULL) {
         return;
@@ -372,12 +431,12 @@ ngx_helix_edit_log(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
 
 
 ngx_int_t
-ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation)
+ngx_helix_live_adopt(ngx_helix_exec_t *exec, const helix_layer_t *file,
+    helix_violations_t *violations)
 {
-    uint64_t               set;
-    ngx_uint_t             i;
-    ngx_helix_config_t    *config;
-    ngx_helix_editing_t    e;
+    ngx_uint_t            i;
+    ngx_helix_config_t   *config;
+    ngx_helix_editing_t   e;
 
     if (ngx_helix_edit_begin(exec, &e) != NGX_OK) {
         return NGX_BUSY;
@@ -385,12 +444,14 @@ ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation)
 
     config = e.config;
 
-    if (config->generation >= generation) {
+    if (config->generation >= exec->generation) {
         ngx_helix_control_unlock(exec->zone);
         return NGX_DECLINED;
     }
 
-    config->generation = generation;
+    config->generation = exec->generation;
+    config->threads = exec->conf->threads;
+    config->ncpus = exec->ncpus;
     config->conf = exec->conf->layer;
 
     if (config->file != exec->conf->file_key) {
@@ -398,29 +459,18 @@ ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation)
         ngx_memzero(&config->settings, sizeof(helix_layer_t));
     }
 
-    set = config->runtime.set;
-
-    for (i = 0; i < helix_settings_rows(); i++) {
-
-        if (!(set >> i & 1)
-            || ngx_helix_edit_same(config, &config->overrides[i], i))
-        {
-            continue;
-        }
-
-        ngx_helix_edit_kept(exec, i, config->runtime.values[i],
-                            "is dropped, its directive has changed");
-
-        config->runtime.set &= ~(1ULL << i);
-        config->runtime.values[i] = 0;
-    }
-
+    ngx_helix_adopt_runtime(&e);
     ngx_helix_edit_normalize(exec, config);
     ngx_helix_edit_repair(exec, &e);
 
+    if (file) {
+        ngx_helix_adopt_file(exec, &e, file, violations);
+    }
+
     for (i = 0; i < helix_settings_rows(); i++) {
         if (helix_layer_has(&config->runtime, i)) {
-            ngx_helix_edit_kept(exec, i, config->runtime.values[i],
+            ngx_helix_edit_note(&e, i, config->runtime.values[i],
+                                ngx_helix_at_run_time,
                                 "is kept over the reload");
         }
     }
@@ -428,6 +478,52 @@ ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation)
     ngx_helix_edit_publish(exec, &e, NGX_HELIX_BY_CONF, "nginx.conf");
 
     return NGX_OK;
+}
+
+
+static void
+ngx_helix_adopt_runtime(ngx_helix_editing_t *e)
+{
+    ngx_uint_t           i;
+    ngx_helix_config_t  *config;
+
+    config = e->config;
+
+    for (i = 0; i < helix_settings_rows(); i++) {
+        if (helix_layer_has(&config->runtime, i)
+            && !ngx_helix_edit_same(config, &config->overrides[i], i))
+        {
+            ngx_helix_edit_drop(e, &config->runtime, i, ngx_helix_directive);
+        }
+    }
+}
+
+
+/* Published with nginx.conf: nobody sees that without it. */
+
+static void
+ngx_helix_adopt_file(ngx_helix_exec_t *exec, ngx_helix_editing_t *e,
+    const helix_layer_t *file, helix_violations_t *violations)
+{
+    helix_layer_t  values, before;
+
+    values = *file;
+    before = e->config->settings;
+
+    helix_layer_fixed(&values, &e->config->conf, violations);
+
+    ngx_helix_edit_file(e->config, &values);
+    ngx_helix_edit_merge(exec, e->config, &e->after);
+
+    helix_settings_verify(&e->after, file->set, e->config->threads,
+                          violations);
+
+    if (violations->n) {
+        e->config->settings = before;
+        return;
+    }
+
+    ngx_helix_edit_normalize(exec, e->config);
 }
 
 
@@ -447,7 +543,7 @@ ngx_helix_edit_repair(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
         ngx_helix_edit_merge(exec, e->config, &e->after);
         helix_settings_verify(&e->after,
                               e->config->runtime.set | e->config->settings.set,
-                              exec->conf->threads, &violations);
+                              e->config->threads, &violations);
 
         if (violations.n == 0) {
             return;
@@ -469,11 +565,8 @@ ngx_helix_edit_repair(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
 
         for (i = 0; i < helix_settings_rows(); i++) {
             if (rows >> i & 1) {
-                ngx_helix_edit_kept(exec, i, layer->values[i],
-                                    "is dropped, it does not go with the "
-                                    "others any more");
-                layer->set &= ~(1ULL << i);
-                layer->values[i] = 0;
+                ngx_helix_edit_drop(e, layer, i, "is dropped, it does not go "
+                                    "with the others any more");
             }
         }
     }
@@ -481,19 +574,34 @@ ngx_helix_edit_repair(ngx_helix_exec_t *exec, ngx_helix_editing_t *e)
 
 
 static void
-ngx_helix_edit_kept(ngx_helix_exec_t *exec, ngx_uint_t row, uint64_t value,
-    const char *why)
+ngx_helix_edit_drop(ngx_helix_editing_t *e, helix_layer_t *layer,
+    ngx_uint_t row, const char *why)
 {
-    char                    text[HELIX_SETTING_TEXT_MAX];
-    const helix_setting_t  *setting;
+    ngx_helix_edit_note(e, row, layer->values[row],
+                        (layer == &e->config->settings) ? ngx_helix_of_file
+                                                        : ngx_helix_at_run_time,
+                        why);
 
-    setting = &helix_settings_table[row];
+    layer->set &= ~(1ULL << row);
+    layer->values[row] = 0;
+}
 
-    helix_setting_print(setting, helix_layer_number(setting, value), text);
 
-    ngx_log_error(NGX_LOG_NOTICE, exec->log, 0,
-                  "helix: %s %s, set at run time, %s", setting->name, text,
-                  why);
+static void
+ngx_helix_edit_note(ngx_helix_editing_t *e, ngx_uint_t row, uint64_t value,
+    const char *from, const char *why)
+{
+    ngx_helix_note_t  *note;
+
+    if (e->nnotes == NGX_HELIX_NOTES) {
+        return;
+    }
+
+    note = &e->notes[e->nnotes++];
+    note->value = value;
+    note->row = row;
+    note->from = from;
+    note->why = why;
 }
 
 
@@ -524,8 +632,8 @@ ngx_helix_exec_restore(ngx_helix_exec_t *exec, const ngx_helix_saved_t *saved,
         }
 
         if (!ngx_helix_edit_same(e.config, &saved[i].override, saved[i].row)) {
-            ngx_helix_edit_kept(exec, saved[i].row, saved[i].value,
-                                "is dropped, its directive has changed");
+            ngx_helix_edit_note(&e, saved[i].row, saved[i].value,
+                                ngx_helix_at_run_time, ngx_helix_directive);
             continue;
         }
 

@@ -140,8 +140,10 @@ ngx_helix_exec_live(ngx_cycle_t *cycle, ngx_helix_exec_t *exec)
 
     /* the first worker of a configuration */
 
-    if (ngx_helix_live_adopt(exec, exec->generation) == NGX_OK) {
-        ngx_helix_file_look(exec, ngx_helix_now());
+    if (ngx_helix_config_read(exec->zone, exec->live.edited) == 0
+        || exec->live.edited->generation < exec->generation)
+    {
+        (void) ngx_helix_file_adopt(exec, ngx_helix_now());
     }
 
     ngx_helix_live_look(exec, ngx_helix_now());
@@ -219,7 +221,7 @@ ngx_helix_exec_tick(ngx_event_t *ev)
     exec->waiting = ngx_helix_waiting(exec->zone, HELIX_CPU_POOL);
 
     if (exec->live.config->generation < exec->generation) {
-        (void) ngx_helix_live_adopt(exec, exec->generation);
+        (void) ngx_helix_file_adopt(exec, now);
     }
 
     ngx_helix_live_look(exec, now);

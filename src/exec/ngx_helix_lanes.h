@@ -176,6 +176,7 @@ struct ngx_helix_exec_s {
     double                  external;       /* the highest of them */
     uint64_t                external_until; /* ns; 0: there is none */
     uint64_t                looked;         /* ns, at the settings file */
+    ngx_uint_t              gone;           /* it was not there then */
     ngx_uint_t              ncpus;
     ngx_helix_zone_t       *zone;
     ngx_helix_slot_t       *slot;
@@ -203,11 +204,18 @@ struct ngx_helix_exec_s {
 /* [loop] What is published may differ from what is known. */
 void ngx_helix_live_look(ngx_helix_exec_t *exec, uint64_t now);
 
-/* [start, loop] The settings of a newer configuration replace those of an
-   older one: NGX_OK if they did, NGX_DECLINED if they have been, NGX_BUSY. */
-ngx_int_t ngx_helix_live_adopt(ngx_helix_exec_t *exec, uint64_t generation);
+/*
+ * [start, loop] The settings of this worker's configuration replace those of an
+ * older one, with those of its file, if they break no rule, in one change:
+ * NGX_OK if they did, NGX_DECLINED if others have done it, NGX_BUSY.  "file"
+ * NULL: what it said before stays, if it still has the name.  file_adopt()
+ * reads it first.
+ */
+ngx_int_t ngx_helix_live_adopt(ngx_helix_exec_t *exec,
+    const helix_layer_t *file, helix_violations_t *violations);
+ngx_int_t ngx_helix_file_adopt(ngx_helix_exec_t *exec, uint64_t now);
 
-/* [start, loop] Reads the settings file, if it is time to. */
+/* [loop] Reads the settings file, if it is time to. */
 void ngx_helix_file_look(ngx_helix_exec_t *exec, uint64_t now);
 
 /* [loop] Other settings are in force. */

@@ -115,11 +115,17 @@ ngx_http_helix_config_parse(ngx_http_request_t *r, ngx_str_t *body,
     ngx_helix_edit_t *edit, helix_violations_t *violations,
     ngx_http_helix_ctx_t *ctx)
 {
-    helix_json_t  json;
+    helix_json_t               json;
+    const ngx_helix_config_t  *config;
 
-    if (helix_layer_parse(&json, (char *) body->data, body->len,
-                          ctx->hmcf->ncpus, &edit->values, &edit->back,
-                          violations))
+    /* of the newest configuration, which this worker's need not be */
+
+    ngx_helix_exec_refresh(ctx->hmcf->exec, ngx_helix_now());
+
+    config = ngx_helix_exec_config(ctx->hmcf->exec);
+
+    if (helix_layer_parse(&json, (char *) body->data, body->len, config->ncpus,
+                          &edit->values, &edit->back, violations))
     {
         return;
     }

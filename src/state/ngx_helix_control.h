@@ -58,6 +58,8 @@ typedef struct {
 typedef struct {
     uint64_t               generation; /* whose configuration this is */
     uint64_t               concurrency;  /* jobs that run at once, at most */
+    uint64_t               threads;    /* of its pool; 0: not known */
+    uint64_t               ncpus;      /* what "auto" stands for */
     uint64_t               file;       /* hash of the file's name, 0: none */
     helix_layer_t          conf;       /* all values; set: those given */
     helix_layer_t          settings;   /* of the file */
@@ -97,8 +99,8 @@ uint64_t ngx_helix_sources_read(ngx_helix_zone_t *zone,
 
 /*
  * To change something: lock, read, publish, unlock.  Nothing in between may
- * wait.  lock(): NGX_OK, or NGX_BUSY when another live process has held the
- * word for a millisecond (it was stopped).
+ * wait, so nothing is logged.  lock(): NGX_OK, or NGX_BUSY when another live
+ * process has held the word for a millisecond (it was stopped).
  */
 ngx_int_t ngx_helix_control_lock(ngx_helix_zone_t *zone);
 void ngx_helix_control_unlock(ngx_helix_zone_t *zone);
