@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use IO::Select;
+use IPC::Open2;
 use JSON::PP ();
 use POSIX ();
 use Test::More;
@@ -59,6 +60,15 @@ http {
             helix_status stream=40;
         }
 
+        location /big {
+            alias %%DIR%%/big;
+        }
+
+        location /always {
+            lingering_close always;
+            helix_status stream=40;
+        }
+
         location /few {
             helix_status stream=2;
         }
@@ -76,6 +86,16 @@ system('gcc', '-std=c11', '-D_GNU_SOURCE', '-O2', "$FindBin::Bin/bench/reader.c"
        '-o', $reader) == 0 or BAIL_OUT('reader.c');
 
 $t->start;
+
+
+# Whether a worker has it.
+
+sub open_file {
+    my ($path) = @_;
+
+    return grep { (readlink $_ // '') eq $path }
+           map { glob "/proc/$_/fd/*" } $t->workers;
+}
 
 
 # One connection that sends so many requests, some at a time.
@@ -396,6 +416,44 @@ like($text, qr/^retry: 2000\nevent: hello\n/, 'HTTP/2');
 is(scalar(() = $text =~ /^data: \{"seq".*"job_id"/gm), 300, 'all decisions');
 
 
+# HTTP/2 with a connection that takes nothing, not even the header, for a while
+
+my $python = '/usr/bin/python3';
+
+SKIP: {
+    skip 'no python3-h2', 4 if system("$python -c 'import h2' 2>/dev/null");
+
+    $t->wait_for(sub { $t->stats->{stream}{clients} == 0 }, 'it to go');
+    $t->write('big', 'x' x (4 << 20));
+
+    my $pid = open2(my $out, my $in, $python, "$FindBin::Bin/lib/h2.py",
+                    $t->port(1), 8192);
+
+    my $say = sub {
+        print $in "@_\n";
+        $in->flush;
+
+        IO::Select->new($out)->can_read(20 * SLOW) or return 'nothing';
+
+        return (<$out> // '') =~ s/\n//r;
+    };
+
+    is($say->('window', 16 << 20), 'ok', 'a large window');
+    is($say->('get', '/big'), 'open 1', 'a file that it does not read');
+
+    $t->wait_for(sub { open_file("$t->{dir}/big") }, 'it to be sent');
+
+    is($say->('get', '/helix/api/stream/decisions'), 'open 3', 'a stream');
+
+    $t->wait_for(sub { $t->stats->{stream}{clients} == 1 }, 'the reader');
+
+    is($say->('body', 3, 'hello'), 'body 3', 'is greeted when it reads');
+
+    kill 'TERM', $pid;
+    waitpid $pid, 0;
+}
+
+
 # streams take no memory as they go on, with chunks nor with frames
 
 my @curls = ((map { curl(0, '--http1.1', '-o', '/dev/null') } 1, 2),
@@ -431,7 +489,18 @@ place()->close;
 my @deaf = map { HelixStream->at($t, 2, '/helix') } 1 .. 6;
 my @watching = map { HelixStream->new($t, 'strategy=drop') } 1 .. 26;
 
-$_->want('hello', 1) for @deaf, @watching;
+# those with something behind their request: another one, a body that does not
+# come, or nothing while nginx would wait for their end
+
+my $head = "GET /helix/api/stream/decisions?strategy=drop HTTP/1.0\r\n"
+           . "Host: localhost\r\n";
+my @odd = (HelixStream->at($t, 0, '/always', 'strategy=drop'),
+           map { HelixStream->with($t, "$head$_") }
+               "\r\nGET /helix/health HTTP/1.0\r\n\r\n",
+               "Content-Length: 50\r\n\r\n",
+               "Content-Length: 50\r\n\r\n0123456789");
+
+$_->want('hello', 1) for @deaf, @watching, @odd;
 
 ok(loads(map { [10000, 's=inline&cost=1'] } 1 .. 2), 'load');
 
@@ -441,7 +510,10 @@ my $start = time;
 ok($t->reload, 'reload');
 ok($t->wait_for(sub { !grep { -e "/proc/$_" } @old },
                 'the old workers to leave'), 'they leave');
-cmp_ok(time - $start, '<', 5 * SLOW, 'soon');
+cmp_ok(time - $start, '<', 2 * SLOW, 'soon');
+
+is((grep { $_->ends(5) } @odd), 4, 'odd ones end');
+is((grep { (() = $_->named('bye')) == 1 } @odd), 4, 'are told so once');
 
 is((grep { $_->ends(5) } @watching), 26, 'the streams end');
 is((grep { $_->bye eq 'reload' } @watching), 26, 'and say why');

@@ -23,7 +23,7 @@ static ngx_http_helix_reader_t *ngx_http_helix_reader_create(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_reader_args(ngx_http_request_t *r,
     ngx_http_helix_reader_t *reader, ngx_http_helix_ctx_t **ctx);
-static void ngx_http_helix_reader_start(ngx_http_helix_reader_t *reader);
+static ngx_int_t ngx_http_helix_reader_start(ngx_http_helix_reader_t *reader);
 static ngx_int_t ngx_http_helix_stream_header(ngx_http_request_t *r);
 static ngx_http_helix_streams_t *ngx_http_helix_streams(
     ngx_http_helix_main_conf_t *hmcf);
@@ -33,14 +33,8 @@ static void ngx_http_helix_stream_tick(ngx_event_t *ev);
 static void ngx_http_helix_stream_pump(ngx_event_t *ev);
 static ngx_uint_t ngx_http_helix_reader_pump(ngx_http_helix_reader_t *reader,
     uint64_t until);
-static ngx_int_t ngx_http_helix_reader_send(ngx_http_helix_reader_t *reader,
-    ngx_uint_t last);
-static void ngx_http_helix_reader_write(ngx_http_request_t *r);
-static void ngx_http_helix_reader_watch(ngx_http_request_t *r);
 static void ngx_http_helix_reader_close(ngx_http_helix_reader_t *reader,
     const char *why);
-static void ngx_http_helix_reader_finalize(ngx_http_request_t *r,
-    ngx_int_t rc);
 static const char *ngx_http_helix_stream_why(ngx_http_helix_main_conf_t *hmcf);
 
 
@@ -94,9 +88,7 @@ ngx_http_helix_read_stream(ngx_http_request_t *r, ngx_str_t *rest)
         return rc;
     }
 
-    ngx_http_helix_reader_start(reader);
-
-    return NGX_DONE;
+    return ngx_http_helix_reader_start(reader);
 }
 
 
@@ -167,7 +159,7 @@ ngx_http_helix_reader_args(ngx_http_request_t *r,
 }
 
 
-/* Counts the reader; it is taken back with the request. */
+/* Counts the reader; it is taken back with the request, or before. */
 
 static ngx_int_t
 ngx_http_helix_stream_enter(ngx_http_helix_reader_t *reader)
@@ -210,6 +202,7 @@ ngx_http_helix_stream_enter(ngx_http_helix_reader_t *reader)
 
     cln->handler = ngx_http_helix_stream_leave;
     cln->data = reader;
+    reader->entered = 1;
 
     return NGX_OK;
 }
@@ -222,6 +215,12 @@ ngx_http_helix_stream_leave(void *data)
 
     ngx_helix_slot_t          *slot;
     ngx_http_helix_streams_t  *streams;
+
+    if (!reader->entered) {
+        return;
+    }
+
+    reader->entered = 0;
 
     streams = reader->streams;
     slot = ngx_helix_exec_slot(reader->hmcf->exec);
@@ -286,7 +285,9 @@ ngx_http_helix_stream_header(ngx_http_request_t *r)
 }
 
 
-static void
+/* The header may not have been taken yet. */
+
+static ngx_int_t
 ngx_http_helix_reader_start(ngx_http_helix_reader_t *reader)
 {
     ngx_http_request_t        *r;
@@ -295,9 +296,14 @@ ngx_http_helix_reader_start(ngx_http_helix_reader_t *reader)
     r = reader->request;
     streams = reader->streams;
 
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (ngx_http_helix_reader_wait(r, 0) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
     r->main->count++;
 
-    r->write_event_handler = ngx_http_request_empty_handler;
     ngx_http_helix_reader_watch(r);
 
     /* not cancelable: for a tick it keeps a worker that is to leave, so that
@@ -312,29 +318,8 @@ ngx_http_helix_reader_start(ngx_http_helix_reader_t *reader)
     }
 
     ngx_helix_exec_watch(reader->hmcf->exec, &streams->alarm);
-}
 
-
-/* Notices a reader that leaves, also one that has left already. */
-
-static void
-ngx_http_helix_reader_watch(ngx_http_request_t *r)
-{
-    ngx_event_t  *rev;
-
-    if (r->discard_body
-        || r->read_event_handler == ngx_http_test_reading)
-    {
-        return;
-    }
-
-    r->read_event_handler = ngx_http_test_reading;
-
-    rev = r->connection->read;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-    }
+    return NGX_DONE;
 }
 
 
@@ -493,145 +478,27 @@ ngx_http_helix_reader_pump(ngx_http_helix_reader_t *reader, uint64_t until)
 }
 
 
-/* NGX_AGAIN: the reader does not take all of it, and gets nothing more until
-   it does. */
-
-static ngx_int_t
-ngx_http_helix_reader_send(ngx_http_helix_reader_t *reader, ngx_uint_t last)
-{
-    ngx_int_t                  rc;
-    ngx_event_t               *wev;
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    r = reader->request;
-    c = r->connection;
-    wev = c->write;
-
-    ngx_http_set_log_request(c->log, r);
-
-    ngx_http_helix_reader_flush(reader);
-
-    reader->buf.pos = reader->buf.start;
-    reader->buf.last = reader->pos;
-    reader->buf.last_buf = last;
-    reader->pos = reader->buf.start;
-    reader->sent = ngx_current_msec;
-
-    rc = ngx_http_output_filter(r, &reader->out);
-
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (!r->buffered && !c->buffered) {
-        return NGX_OK;
-    }
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    r->write_event_handler = ngx_http_helix_reader_write;
-    reader->stalled = 1;
-
-    if (!wev->delayed && !last) {
-        ngx_add_timer(wev, clcf->send_timeout);
-    }
-
-    return (ngx_handle_write_event(wev, clcf->send_lowat) == NGX_OK)
-           ? NGX_AGAIN : NGX_ERROR;
-}
-
-
-/* As ngx_http_writer(). */
-
-static void
-ngx_http_helix_reader_write(ngx_http_request_t *r)
-{
-    ngx_event_t                 *wev;
-    ngx_connection_t            *c;
-    ngx_http_helix_streams_t    *streams;
-    ngx_http_core_loc_conf_t    *clcf;
-    ngx_http_helix_main_conf_t  *hmcf;
-
-    c = r->connection;
-    wev = c->write;
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (wev->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "client timed out");
-        c->timedout = 1;
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
-    }
-
-    if (!wev->delayed && ngx_http_output_filter(r, NULL) == NGX_ERROR) {
-        ngx_http_finalize_request(r, NGX_ERROR);
-        return;
-    }
-
-    if (wev->delayed || r->buffered || c->buffered) {
-
-        if (!wev->delayed) {
-            ngx_add_timer(wev, clcf->send_timeout);
-        }
-
-        if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-            ngx_http_finalize_request(r, NGX_ERROR);
-        }
-
-        return;
-    }
-
-    if (wev->timer_set) {
-        ngx_del_timer(wev);
-    }
-
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
-    streams = hmcf->streams;
-
-    if (!streams->pump.posted) {
-        ngx_post_event(&streams->pump, &ngx_posted_events);
-    }
-}
-
-
-/* Who does not take what was sent before learns of the end by that alone. */
+/* Who does not take what was sent before learns of the end by that alone.  The
+   worker waits for none: not for a body, nor for the client's end. */
 
 static void
 ngx_http_helix_reader_close(ngx_http_helix_reader_t *reader, const char *why)
 {
-    ngx_int_t            rc;
     ngx_http_request_t  *r;
 
     r = reader->request;
-    rc = NGX_HTTP_CLOSE;
 
     if (!r->buffered && !r->connection->buffered) {
         (void) ngx_http_helix_reader_fill(reader);
         ngx_http_helix_reader_bye(reader, why);
 
         if (ngx_http_helix_reader_send(reader, 1) == NGX_OK) {
-            rc = NGX_OK;
+            ngx_http_helix_reader_drain(r);
         }
     }
 
-    ngx_http_helix_reader_finalize(r, rc);
-}
-
-
-static void
-ngx_http_helix_reader_finalize(ngx_http_request_t *r, ngx_int_t rc)
-{
-    ngx_connection_t  *c;
-
-    c = r->connection;
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_http_helix_stream_leave(reader);
+    ngx_http_helix_reader_finalize(r, NGX_HTTP_CLOSE);
 }
 
 

@@ -58,6 +58,7 @@ typedef struct {
     double                       tokens;
     uint64_t                     held;         /* records, by rate */
     uint64_t                     config;       /* version it knows of */
+    ngx_uint_t                   entered;      /* is counted and in the list */
     ngx_uint_t                   greeted;
     ngx_uint_t                   resumed;      /* and nothing read since */
     ngx_uint_t                   stalled;      /* the buffer was not taken */
@@ -99,6 +100,24 @@ ngx_uint_t ngx_http_helix_reader_fill(ngx_http_helix_reader_t *reader);
 void ngx_http_helix_reader_bye(ngx_http_helix_reader_t *reader,
     const char *why);
 void ngx_http_helix_reader_flush(ngx_http_helix_reader_t *reader);
+
+/*
+ * Notices that it leaves, also if it has left already.  send() sends what is in
+ * the buffer, "last" if that is the end; wait() does what is to be done until
+ * the client has taken it.  NGX_OK: it has; NGX_AGAIN: it is not given more
+ * until then; NGX_ERROR: finalize() with it.
+ */
+void ngx_http_helix_reader_watch(ngx_http_request_t *r);
+ngx_int_t ngx_http_helix_reader_send(ngx_http_helix_reader_t *reader,
+    ngx_uint_t last);
+ngx_int_t ngx_http_helix_reader_wait(ngx_http_request_t *r, ngx_uint_t last);
+
+/* Before the connection is closed: what has come and is not read makes the
+   kernel reset it, and the client perhaps lose the end of the answer. */
+void ngx_http_helix_reader_drain(ngx_http_request_t *r);
+
+/* Outside of a handler of the request. */
+void ngx_http_helix_reader_finalize(ngx_http_request_t *r, ngx_int_t rc);
 
 /* The worker leaves at once: readers are told, but not waited for. */
 void ngx_http_helix_streams_stop(ngx_http_helix_main_conf_t *hmcf);

@@ -25,18 +25,26 @@ sub new {
 sub at {
     my ($class, $t, $port, $location, $args, @headers) = @_;
 
-    my $self = bless { t => $t, buffer => '', events => [], open => 1 },
-               $class;
-
-    $self->{connection} = $t->connect($port);
-    $self->{socket} = $self->{connection}->socket;
-
     my $head = join '', map { "$_\r\n" } @headers;
     my $path = "$location/api/stream/decisions"
                . (defined $args ? "?$args" : '');
 
-    $self->{connection}->send("GET $path HTTP/1.0\r\nHost: localhost\r\n"
-                              . "$head\r\n");
+    return $class->with($t, "GET $path HTTP/1.0\r\nHost: localhost\r\n"
+                            . "$head\r\n", $port);
+}
+
+
+# By these bytes.
+
+sub with {
+    my ($class, $t, $bytes, $port) = @_;
+
+    my $self = bless { t => $t, buffer => '', events => [], open => 1 },
+               $class;
+
+    $self->{connection} = $t->connect($port // 0);
+    $self->{socket} = $self->{connection}->socket;
+    $self->{connection}->send($bytes);
 
     $self->_until(sub {
         $self->{buffer} =~ s/\A(.*?\r\n)\r\n//s and $self->{head} = $1;

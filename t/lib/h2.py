@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """A client that speaks HTTP/2 with prior knowledge, one command a line.
 
-    h2.py PORT
+    h2.py PORT [RCVBUF]
 
+    window N           takes N bytes of each stream, and of all, before it reads
     get PATH [N]       opens N streams, says "open" and their numbers
     reset [STREAM...]  RST_STREAM, of all open ones if none is given
     burst PATH N       N times HEADERS and RST_STREAM at once
@@ -11,6 +12,8 @@
                        "split" and the different answers, status and body
     answer STREAM      waits; says "answer STREAM STATUS" or "answer STREAM
                        reset", "answer STREAM closed"
+    body STREAM TEXT   reads until the text is in the body, says "body STREAM" or
+                       "body STREAM closed"
     goaway             GOAWAY, the connection stays
     half               FIN, still reads
     close, rst         ends the connection by FIN or RST, and the program
@@ -28,12 +31,16 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.settings
 
 
 class Client:
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(('127.0.0.1', port))
+    def __init__(self, port, rcvbuf=None):
+        self.socket = socket.socket()
+        if rcvbuf:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.socket.connect(('127.0.0.1', port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(header_encoding='utf-8'))
@@ -95,6 +102,13 @@ class Client:
         self.flush()
         return ' '.join(['open'] + [str(s) for s in streams])
 
+    def window(self, n):
+        self.h2.update_settings({
+            h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: int(n)})
+        self.h2.increment_flow_control_window(int(n))
+        self.flush()
+        return 'ok'
+
     def reset(self, *streams):
         for stream in [int(s) for s in streams] or self.open:
             self.h2.reset_stream(stream, 8)
@@ -146,6 +160,15 @@ class Client:
                 return f'answer {stream} closed'
         return f'answer {stream} {self.ended[int(stream)]}'
 
+    def body(self, stream, text):
+        while text.encode() not in self.bodies.get(int(stream), b''):
+            try:
+                if not self.read():
+                    return f'body {stream} closed'
+            except OSError:
+                return f'body {stream} closed'
+        return f'body {stream}'
+
     def goaway(self):
         # by hand: the library would refuse to read afterwards
         self.socket.sendall(struct.pack('>I', 8)[1:] + b'\x07\0' + 4 * b'\0'
@@ -167,7 +190,7 @@ class Client:
 
 
 def main():
-    client = Client(int(sys.argv[1]))
+    client = Client(*map(int, sys.argv[1:]))
 
     for line in sys.stdin:
         words = line.split()
