@@ -696,6 +696,18 @@ is_deeply([glob $t->dir . '/client_body_temp/*'], [], 'no file is left');
 
 # JSON
 
+for my $condition ('If-Match', 'If-Unmodified-Since', 'If-None-Match') {
+    my @headers = ($condition => $condition =~ /Since/
+                   ? 'Thu, 01 Jan 1970 00:00:00 GMT' : '"x"');
+
+    for my $path ('/jobs?kind=hashmix&inputs=1', '/helix/api/stats',
+                  '/helix/health', '/helix/metrics', '/helix/api/config',
+                  '/helix/api/decisions')
+    {
+        is($t->get($path, @headers)->status, 200, "$condition: $path");
+    }
+}
+
 my @accept = (
     '{"kind":"hashmix"}', ' { "kind" : "hashmix" } ',
     "\t\r\n{\n\"kind\"\n:\n\"hashmix\"\n,\"id\":0}\n",

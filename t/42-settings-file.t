@@ -41,6 +41,10 @@ http {
         location /helix {
             helix_status write=on;
         }
+
+        location /read {
+            helix_status;
+        }
     }
 }
 END_OF_CONF
@@ -205,6 +209,22 @@ is(config()->{origin}{ema_alpha}{by}, 'a_d_min__x_@127.0.0.1',
 patch('{"ema_alpha":0.41}', Authorization => 'Basic '
       . MIME::Base64::encode_base64('u' x 200 . ':pw', ''));
 is(config()->{origin}{ema_alpha}{by}, 'u' x 24 . '@127.0.0.1', 'and short');
+
+
+# and only those who may change it are told
+
+for ('', '?history=1') {
+    like($t->get("/helix/api/config$_")->body, qr/uuuu\@127/, "told: $_");
+    unlike($t->get("/read/api/config$_")->body, qr/uuu|127\.0\.0\.1/,
+           "not told: $_");
+}
+
+is($t->get('/read/api/config')->json->{origin}{ema_alpha}{source}, 'runtime',
+   'but that it was changed');
+like($t->request('GET', '/helix/', undef, Accept => 'text/html')->body,
+     qr/uuuu\@127/, 'the dashboard likewise');
+unlike($t->request('GET', '/read/', undef, Accept => 'text/html')->body,
+       qr/uuu|127\.0\.0\.1/, 'tells nobody else');
 is($t->request('DELETE', '/helix/api/config')->status, 200, 'all back');
 
 

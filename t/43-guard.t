@@ -35,6 +35,12 @@ http {
         yes      1;
         no       0;
         off      off;
+        on       on;
+        false    false;
+        upper    OFF;
+        blank    " ";
+        00       00;
+        11       11;
     }
 
     server {
@@ -55,6 +61,63 @@ http {
 
         location /may {
             helix_status write=$may;
+        }
+
+        # nginx asks no access rule of a subrequest
+
+        location /denied {
+            log_subrequest on;
+            helix_status write=on;
+            deny all;
+        }
+
+        location /mirrored/config {
+            mirror /denied/api/config;
+            proxy_method GET;
+            proxy_pass http://127.0.0.1:%%PORT_0%%/helix/health;
+        }
+
+        location /mirrored/telemetry {
+            mirror /denied/api/telemetry;
+            proxy_method GET;
+            proxy_pass http://127.0.0.1:%%PORT_0%%/helix/health;
+        }
+
+        location /mirrored/reset {
+            mirror /denied/api/reset;
+            proxy_method GET;
+            proxy_pass http://127.0.0.1:%%PORT_0%%/helix/health;
+        }
+
+        location /mirrored/simulate {
+            mirror /denied/api/simulate;
+            proxy_method GET;
+            proxy_pass http://127.0.0.1:%%PORT_0%%/helix/health;
+        }
+
+        location /iffy {
+            helix_status write=on;
+
+            if ($arg_x) {
+                set $y 1;
+            }
+        }
+
+        location /iffy_off {
+            helix_status;
+
+            if ($arg_x) {
+                set $y 1;
+            }
+        }
+
+        location /iffy_denied {
+            helix_status write=on;
+            deny all;
+
+            if ($arg_x) {
+                set $y 1;
+            }
         }
     }
 
@@ -372,6 +435,9 @@ for my $method (qw(POST PATCH DELETE)) {
           Host => 'localhost', 'Content-Type' => 'application/json');
 
     for ([[], 'WriteDisabled'], [['X-May' => 'yes'], 200],
+         [['X-May' => 'on'], 200],
+         (map { [['X-May' => $_], 'WriteDisabled'] }
+              qw(false upper blank 00 11)),
          [['X-May' => 'no'], 'WriteDisabled'],
          [['X-May' => 'off'], 'WriteDisabled'])
     {
@@ -379,6 +445,36 @@ for my $method (qw(POST PATCH DELETE)) {
               Host => 'localhost', 'Content-Type' => 'application/json',
               @{$_->[0]});
     }
+}
+
+
+# nor by a request that nginx makes, nor through "if"
+
+for my $case (['config', '{"cpu_queue_cap":77}'],
+              ['telemetry', '{"pressure":1}'], ['reset', '{}'],
+              ['simulate', '{"jobs":1}'])
+{
+    my ($path, $body) = @$case;
+    my $before = state_of();
+    my $log = length $t->read('logs/access.log');
+    my $r = $t->post("/mirrored/$path", $body);
+
+    is($r->status, 200, "mirror to api/$path");
+    ok($t->wait_for(sub { substr($t->read('logs/access.log'), $log)
+                          =~ /" 403 / }), 'the copy is refused');
+    is(state_of(), $before, 'nothing changed');
+    is($t->stats->{pressure}{external}, 0, 'nor the pressure');
+    $cases++;
+}
+
+for my $args ('', '?x=1') {
+    my @headers = (Host => 'localhost', 'Content-Type' => 'application/json');
+
+    check(200, "if: on $args", 'PATCH', "/iffy/api/config$args", @headers);
+    check('WriteDisabled', "if: off $args", 'PATCH',
+          "/iffy_off/api/config$args", @headers);
+    check(403, "if: denied $args", 'PATCH', "/iffy_denied/api/config$args",
+          @headers);
 }
 
 

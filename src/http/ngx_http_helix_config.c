@@ -14,13 +14,13 @@ static ngx_int_t ngx_http_helix_config_etag(ngx_http_request_t *r,
 static void ngx_http_helix_config_values(helix_json_writer_t *json,
     const helix_layer_t *values);
 static void ngx_http_helix_config_origins(helix_json_writer_t *json,
-    const ngx_helix_config_t *config);
+    const ngx_helix_config_t *config, ngx_http_helix_by_t who);
 static void ngx_http_helix_config_origin(helix_json_writer_t *json,
-    const ngx_helix_config_t *config, ngx_uint_t i);
+    const ngx_helix_config_t *config, ngx_uint_t i, ngx_http_helix_by_t who);
 static void ngx_http_helix_config_effective(helix_json_writer_t *json,
     ngx_http_helix_main_conf_t *hmcf);
 static void ngx_http_helix_config_history(helix_json_writer_t *json,
-    const ngx_helix_config_t *config);
+    const ngx_helix_config_t *config, ngx_http_helix_by_t who);
 static ngx_int_t ngx_http_helix_config_nginx(ngx_http_request_t *r);
 static u_char *ngx_http_helix_config_directive(
     ngx_http_helix_main_conf_t *hmcf, ngx_uint_t first, u_char *p,
@@ -76,10 +76,14 @@ ngx_http_helix_send_config(ngx_http_request_t *r)
     helix_layer_t                values;
     helix_json_writer_t          json;
     const ngx_helix_config_t    *config;
+    ngx_http_helix_by_t          who;
     ngx_http_helix_main_conf_t  *hmcf;
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
     config = ngx_helix_exec_config(hmcf->exec);
+
+    who = ngx_http_helix_writable(r) ? NGX_HTTP_HELIX_AUTHOR
+                                     : NGX_HTTP_HELIX_NOBODY;
 
     told = ngx_http_arg(r, (u_char *) "history", 7, &history) == NGX_OK
            && history.len == 1 && history.data[0] == '1';
@@ -110,11 +114,11 @@ ngx_http_helix_send_config(ngx_http_request_t *r)
     ngx_http_helix_config_values(&json, &values);
     helix_json_object_end(&json);
 
-    ngx_http_helix_config_origins(&json, config);
+    ngx_http_helix_config_origins(&json, config, who);
     ngx_http_helix_config_effective(&json, hmcf);
 
     if (told) {
-        ngx_http_helix_config_history(&json, config);
+        ngx_http_helix_config_history(&json, config, who);
     }
 
     /* where the ancestor's clients read them */
@@ -201,7 +205,7 @@ ngx_http_helix_write_setting(helix_json_writer_t *json,
 
 static void
 ngx_http_helix_config_origins(helix_json_writer_t *json,
-    const ngx_helix_config_t *config)
+    const ngx_helix_config_t *config, ngx_http_helix_by_t who)
 {
     ngx_uint_t  i;
 
@@ -211,7 +215,7 @@ ngx_http_helix_config_origins(helix_json_writer_t *json,
     for (i = 0; helix_settings_table[i].name; i++) {
         helix_json_key(json, helix_settings_table[i].name);
         helix_json_object(json);
-        ngx_http_helix_config_origin(json, config, i);
+        ngx_http_helix_config_origin(json, config, i, who);
         helix_json_object_end(json);
     }
 
@@ -221,7 +225,7 @@ ngx_http_helix_config_origins(helix_json_writer_t *json,
 
 static void
 ngx_http_helix_config_origin(helix_json_writer_t *json,
-    const ngx_helix_config_t *config, ngx_uint_t i)
+    const ngx_helix_config_t *config, ngx_uint_t i, ngx_http_helix_by_t who)
 {
     helix_origin_t                origin;
     const helix_setting_t        *row;
@@ -261,8 +265,11 @@ ngx_http_helix_config_origin(helix_json_writer_t *json,
 
         helix_json_key(json, "at");
         ngx_http_helix_write_time(json, override->at);
-        helix_json_key(json, "by");
-        helix_json_cstring(json, override->by);
+
+        if (who == NGX_HTTP_HELIX_AUTHOR) {
+            helix_json_key(json, "by");
+            helix_json_cstring(json, override->by);
+        }
     }
 }
 
@@ -312,7 +319,7 @@ ngx_http_helix_config_effective(helix_json_writer_t *json,
 
 static void
 ngx_http_helix_config_history(helix_json_writer_t *json,
-    const ngx_helix_config_t *config)
+    const ngx_helix_config_t *config, ngx_http_helix_by_t who)
 {
     uint64_t  n, first;
 
@@ -323,7 +330,7 @@ ngx_http_helix_config_history(helix_json_writer_t *json,
 
     for (n = config->nchanges; n > first; n--) {
         ngx_http_helix_write_change(json,
-                           &config->changes[(n - 1) % NGX_HELIX_CHANGES], 1);
+                           &config->changes[(n - 1) % NGX_HELIX_CHANGES], who);
     }
 
     helix_json_array_end(json);
@@ -332,7 +339,7 @@ ngx_http_helix_config_history(helix_json_writer_t *json,
 
 void
 ngx_http_helix_write_change(helix_json_writer_t *json,
-    const ngx_helix_change_t *change, ngx_uint_t address)
+    const ngx_helix_change_t *change, ngx_http_helix_by_t who)
 {
     const char             *at;
     ngx_uint_t              i;
@@ -348,11 +355,12 @@ ngx_http_helix_write_change(helix_json_writer_t *json,
 
     at = strchr(change->by, '@');
 
-    if (address || at) {
+    if (who == NGX_HTTP_HELIX_AUTHOR || (who == NGX_HTTP_HELIX_NAME && at)) {
         helix_json_key(json, "by");
         helix_json_string(json, change->by,
-                          address ? ngx_strlen(change->by)
-                                  : (size_t) (at - change->by));
+                          who == NGX_HTTP_HELIX_AUTHOR
+                          ? ngx_strlen(change->by)
+                          : (size_t) (at - change->by));
     }
 
     helix_json_key(json, "changed");

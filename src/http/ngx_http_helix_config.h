@@ -25,10 +25,16 @@ ngx_int_t ngx_http_helix_read_config(ngx_http_request_t *r, ngx_str_t *rest);
 ngx_int_t ngx_http_helix_write_config(ngx_http_request_t *r, ngx_str_t *rest,
     ngx_str_t *body);
 
-/* A change of settings: one object; of who has made it the address too, or the
-   name alone, if there is one. */
+/* A change of settings: one object, and what is told of who has made it. */
+
+typedef enum {
+    NGX_HTTP_HELIX_NOBODY = 0,
+    NGX_HTTP_HELIX_NAME,               /* alone, if there is one */
+    NGX_HTTP_HELIX_AUTHOR              /* the address too */
+} ngx_http_helix_by_t;
+
 void ngx_http_helix_write_change(helix_json_writer_t *json,
-    const ngx_helix_change_t *change, ngx_uint_t address);
+    const ngx_helix_change_t *change, ngx_http_helix_by_t who);
 
 /* Those of api/telemetry. */
 ngx_int_t ngx_http_helix_read_telemetry(ngx_http_request_t *r,

@@ -402,7 +402,8 @@ ngx_http_helix_events_config(ngx_http_helix_reader_t *reader)
 
     for (i = 0; i < n; i++) {
         ngx_http_helix_events_open(reader, "config", &json);
-        ngx_http_helix_write_change(&json, &changes[i], 0);
+        ngx_http_helix_write_change(&json, &changes[i],
+                                    NGX_HTTP_HELIX_NAME);
         ngx_http_helix_events_close(reader, &json);
 
         version = ngx_max(version, changes[i].version);

@@ -29,7 +29,16 @@ ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc)
     ngx_uint_t   status;
     const char  *code, *title, *detail;
 
-    if (!ngx_http_helix_writable(r)) {
+    if (r != r->main) {
+
+        /* no access rule of the location has been asked */
+
+        status = NGX_HTTP_FORBIDDEN;
+        code = "Subrequest";
+        title = "A subrequest changes nothing";
+        detail = "nginx has made it of another request, by \"mirror\" say";
+
+    } else if (!ngx_http_helix_writable(r)) {
         status = NGX_HTTP_FORBIDDEN;
         code = "WriteDisabled";
         title = "Nothing can be changed here";
@@ -82,8 +91,8 @@ ngx_http_helix_writable(ngx_http_request_t *r)
     }
 
     return ngx_http_complex_value(r, hlcf->status_writer, &value) == NGX_OK
-           && value.len && !(value.len == 1 && value.data[0] == '0')
-           && !ngx_http_helix_is(&value, "off");
+           && (ngx_http_helix_is(&value, "1")
+               || ngx_http_helix_is(&value, "on"));
 }
 
 

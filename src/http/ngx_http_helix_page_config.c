@@ -61,7 +61,9 @@ ngx_http_helix_page_setting(ngx_http_helix_page_t *page,
 
     ngx_http_helix_page_print(page, "<td>%s", helix_origin_names[origin]);
 
-    if (origin == HELIX_ORIGIN_RUNTIME) {
+    if (origin == HELIX_ORIGIN_RUNTIME
+        && ngx_http_helix_writable(page->request))
+    {
         ngx_http_helix_page_print(page, ", ");
         ngx_http_helix_page_string(page, config->overrides[i].by);
     }

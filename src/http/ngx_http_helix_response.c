@@ -456,6 +456,12 @@ ngx_http_helix_send_body(ngx_http_request_t *r, ngx_uint_t status,
         ngx_str_set(&r->headers_out.status_line, "422 Unprocessable Content");
     }
 
+    /* what was done already must not be answered with 412 or 304 */
+
+    if (r->headers_out.etag == NULL) {
+        r->disable_not_modified = 1;
+    }
+
     rc = ngx_http_send_header(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {

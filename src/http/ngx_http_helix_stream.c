@@ -258,6 +258,7 @@ static ngx_int_t
 ngx_http_helix_stream_header(ngx_http_request_t *r)
 {
     r->headers_out.status = NGX_HTTP_OK;
+    r->disable_not_modified = 1;
     r->keepalive = 0;
 
     /* the length of the type alone: no filter adds or changes a charset */
