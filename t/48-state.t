@@ -141,12 +141,22 @@ is($t->request('PATCH', '/helix/api/config', '{"cpu_queue_cap":77}',
    'a setting at run time');
 
 
-# a reload does not save: old workers leave while new ones are there
+# which is saved before long
 
+ok($t->wait_for(sub { $t->read('state/keep.state') =~ /"value":77,/ },
+                'it to be saved', 10), 'a change is saved');
+is_deeply([files()], ['keep.state'], 'one file');
+
+
+# at a reload old workers do not save: new ones are there
+
+my %old = map { $_ => 1 } $t->workers;
+
+$t->wait_for(sub { saves() }, 'the log to say so');
 ok($t->reload, 'reload');
 $t->wait_for(sub { @{$t->stats->{workers}} == 3 }, 'old workers to leave');
-is(scalar(saves()), 0, 'a reload saves nothing');
-is_deeply([files()], [], 'there is no file yet');
+is_deeply([grep { $old{$_} } savers()], [], 'old workers have saved nothing');
+saves();
 
 
 # QUIT and TERM keep all
@@ -163,9 +173,9 @@ for my $signal (qw(QUIT TERM QUIT)) {
 
     my @saves = saves();
 
-    is(scalar @saves, 1, "$signal: saved once");
-    cmp_ok($saves[0], '<', 100_000 * Helix::SLOW * 5, "$signal: in time");
-    diag("$signal: saved in $saves[0] us");
+    cmp_ok(scalar @saves, '>=', 1, "$signal: saved");
+    cmp_ok($_, '<', 100_000 * Helix::SLOW * 5, "$signal: in time") for @saves;
+    diag("$signal: saved in @saves us");
 
     begin($signal eq 'QUIT');
 
@@ -180,10 +190,10 @@ for my $signal (qw(QUIT TERM QUIT)) {
     is($s->{strategies}{cpu_pool}{waiting_limit}, 77, "$signal: their values");
 
     for my $kind (qw(hashmix montecarlo_risk)) {
-        cmp_ok($before->{kinds}{$kind}{samples}, '>=', 20,
+        cmp_ok($before->{kinds}{$kind}{samples}, '>=', 8,
                "$kind: learned from enough");
         close_to($s->{kinds}{$kind}{predicted_ms},
-                 $before->{kinds}{$kind}{predicted_ms}, 0.5,
+                 $before->{kinds}{$kind}{predicted_ms}, 0.2,
                  "$signal: $kind is predicted as before, from the first job");
     }
 }
@@ -487,6 +497,14 @@ sub saves {
     $seen = length $log;
 
     return @saves;
+}
+
+
+# Who has saved since then.
+
+sub savers {
+    return substr($t->read('logs/error.log'), $seen // 0)
+           =~ / (\d+)#\d+: helix: state saved, /g;
 }
 
 

@@ -65,6 +65,14 @@ helix_samples_merge(helix_samples_t *sum, const helix_samples_t *part)
 }
 
 
+void
+helix_samples_shift(helix_samples_t *s, double drift)
+{
+    s->y += s->n * drift;
+    s->xy += s->x * drift;
+}
+
+
 helix_fit_t
 helix_fit(const helix_samples_t *s, double unit)
 {

@@ -40,6 +40,9 @@ typedef struct {
 /* sum += part, unless its owner is writing. */
 void helix_samples_merge(helix_samples_t *sum, const helix_samples_t *part);
 
+/* As if each had taken exp(drift) times as long: what they say without it. */
+void helix_samples_shift(helix_samples_t *samples, double drift);
+
 /*
  * The fit of the samples; "unit" is what a unit of work is thought to take
  * before anything is known, ns: it counts as one sample, and a slope of 1 as

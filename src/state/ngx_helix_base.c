@@ -3,6 +3,7 @@
 
 
 #define NGX_HELIX_BASE_TRIES   64
+#define NGX_HELIX_BASE_ASKS    4       /* for the word of the writers */
 
 #define ngx_helix_base_words(type)  (sizeof(type) / sizeof(uint64_t))
 
@@ -39,10 +40,18 @@ static ngx_int_t
 ngx_helix_base_begin(ngx_helix_zone_t *zone, ngx_helix_base_t **from,
     ngx_helix_base_t **to)
 {
-    uint64_t  version;
+    uint64_t    version;
+    ngx_uint_t  i;
 
-    if (ngx_helix_process_lock(&zone->base_writer, 1) != NGX_OK) {
-        return NGX_BUSY;
+    /* the event loop does not sleep */
+
+    for (i = 0; ngx_helix_process_lock(&zone->base_writer, 0) != NGX_OK; i++) {
+
+        if (i == NGX_HELIX_BASE_ASKS) {
+            return NGX_BUSY;
+        }
+
+        ngx_sched_yield();
     }
 
     version = ngx_helix_get(&zone->base_version);
@@ -425,7 +434,11 @@ ngx_helix_zone_carry(ngx_helix_zone_t *zone, const ngx_helix_base_t *more)
         return NGX_BUSY;
     }
 
-    if (more == NULL || ngx_helix_get(&from->loaded)) {
+    /* who has reset the counters since then did not mean to get those back */
+
+    if (more == NULL || ngx_helix_get(&from->loaded)
+        || ngx_helix_get(&from->reset))
+    {
         rc = ngx_helix_get(&from->loaded) ? NGX_DECLINED : NGX_OK;
         ngx_helix_set(&from->loaded, 1);
 

@@ -54,15 +54,16 @@ uint64_t ngx_helix_zone_extra(ngx_helix_zone_t *zone, ngx_helix_extra_t which);
 
 /*
  * All counters start from zero, but what is in flight was admitted.  "now" is
- * Unix ms.  NGX_BUSY when another process is at it, and for some ms did not
- * end.  A job that ends meanwhile counts before or after, in the books as a
- * whole; its durations may count on the other side.
+ * Unix ms.  NGX_BUSY when another process is at it: nobody sleeps here.  A job
+ * that ends meanwhile counts before or after, in the books as a whole; its
+ * durations may count on the other side.
  */
 ngx_int_t ngx_helix_zone_reset(ngx_helix_zone_t *zone, uint64_t now);
 
 /*
  * Adds what was counted before this zone was there, once: NGX_DECLINED if that
- * was done; NGX_BUSY as above.  NULL: there is nothing to add, remember that.
+ * was done; NGX_BUSY as above.  NULL: there is nothing to add, remember that,
+ * as after a reset.
  */
 ngx_int_t ngx_helix_zone_carry(ngx_helix_zone_t *zone,
     const ngx_helix_base_t *more);

@@ -224,14 +224,14 @@ ngx_helix_config_remember(ngx_helix_config_t *config)
 }
 
 
-ngx_uint_t
+ngx_int_t
 ngx_helix_config_save(ngx_helix_zone_t *zone, ngx_helix_saved_t *saved)
 {
     ngx_uint_t          i, n;
     ngx_helix_config_t  config;
 
     if (ngx_helix_config_read(zone, &config) == 0) {
-        return 0;
+        return ngx_helix_config_version(zone) ? NGX_BUSY : 0;
     }
 
     n = 0;

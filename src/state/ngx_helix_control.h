@@ -134,8 +134,9 @@ typedef struct {
     ngx_helix_override_t   override;
 } ngx_helix_saved_t;
 
-/* Their number, at most HELIX_LAYER_ROWS. */
-ngx_uint_t ngx_helix_config_save(ngx_helix_zone_t *zone,
+/* Their number, at most HELIX_LAYER_ROWS; NGX_BUSY when writers left no time
+   for a copy. */
+ngx_int_t ngx_helix_config_save(ngx_helix_zone_t *zone,
     ngx_helix_saved_t *saved);
 
 /*

@@ -5,10 +5,9 @@
 
 
 #define NGX_HELIX_FILE_TMP      ".tmp."
-#define NGX_HELIX_FILE_DAMAGED  ".damaged"
+#define NGX_HELIX_FILE_ASIDES   10
 #define NGX_HELIX_FILE_OLD      600          /* seconds */
 #define NGX_HELIX_FILE_ENTRIES  10000        /* of a directory */
-#define NGX_HELIX_FILE_NAME     (NGX_HELIX_FILE_PATH + 32)
 
 
 static ngx_int_t ngx_helix_file_error(ngx_helix_file_t *file,
@@ -185,15 +184,45 @@ ngx_helix_file_put(ngx_helix_file_t *file, int fd)
 
 
 ngx_int_t
-ngx_helix_file_set_aside(ngx_helix_file_t *file)
+ngx_helix_file_set_aside(ngx_helix_file_t *file, const char *suffix,
+    char *name)
 {
-    char  name[NGX_HELIX_FILE_NAME];
+    ngx_uint_t   i;
+    struct stat  st;
 
-    (void) snprintf(name, sizeof(name), "%s" NGX_HELIX_FILE_DAMAGED,
-                    file->path);
+    /* what was set aside before is not lost */
 
-    return (rename(file->path, name) == 0)
-           ? NGX_OK : ngx_helix_file_error(file, "rename()");
+    for (i = 0; i < NGX_HELIX_FILE_ASIDES; i++) {
+        (void) snprintf(name, NGX_HELIX_FILE_NAME, i ? "%s.%s.%d" : "%s.%s",
+                        file->path, suffix, (int) i);
+
+        if (lstat(name, &st) == -1) {
+            break;
+        }
+    }
+
+    if (i == NGX_HELIX_FILE_ASIDES) {
+        ngx_set_errno(NGX_EEXIST);
+
+    } else if (ngx_errno == NGX_ENOENT && rename(file->path, name) == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_helix_file_error(file, "rename()");
+}
+
+
+ngx_int_t
+ngx_helix_file_exists(ngx_helix_file_t *file)
+{
+    struct stat  st;
+
+    if (lstat(file->path, &st) == 0) {
+        return NGX_OK;
+    }
+
+    return (ngx_errno == NGX_ENOENT || ngx_errno == NGX_ENOTDIR)
+           ? NGX_DECLINED : ngx_helix_file_error(file, "lstat()");
 }
 
 

@@ -13,6 +13,7 @@
 
 
 #define NGX_HELIX_FILE_PATH  3800        /* bytes of a path, with the zero */
+#define NGX_HELIX_FILE_NAME  (NGX_HELIX_FILE_PATH + 32)
 
 
 typedef struct {
@@ -36,8 +37,15 @@ ngx_int_t ngx_helix_file_read(ngx_helix_file_t *file, size_t max);
  */
 ngx_int_t ngx_helix_file_write(ngx_helix_file_t *file);
 
-/* PATH becomes PATH.damaged, whatever it is. */
-ngx_int_t ngx_helix_file_set_aside(ngx_helix_file_t *file);
+/*
+ * PATH becomes PATH.SUFFIX, or PATH.SUFFIX.1 to .9, whatever it is, and that is
+ * in "name", of NGX_HELIX_FILE_NAME bytes.  NGX_ERROR when all are there.
+ */
+ngx_int_t ngx_helix_file_set_aside(ngx_helix_file_t *file, const char *suffix,
+    char *name);
+
+/* NGX_OK, NGX_DECLINED if there is nothing of this name, or NGX_ERROR. */
+ngx_int_t ngx_helix_file_exists(ngx_helix_file_t *file);
 
 /* Removes what processes left that died while they wrote.  NGX_ERROR if no
    file can be made there. */

@@ -85,6 +85,11 @@ typedef struct {
     uint64_t                  saved;         /* Unix ms */
     uint64_t                  errors;
     uint64_t                  failures;      /* in a row */
+    uint64_t                  told;          /* of what went wrong */
+    uint64_t                  path;          /* hash, of the file it has read */
+    uint64_t                  config;        /* version that was saved last */
+    uint64_t                  left;          /* processes, ever */
+    uint64_t                  covered;       /* of them, by what was saved */
     uint64_t                  learned;       /* there is a report */
     helix_report_t            report;
 } ngx_helix_kept_t;

@@ -1,15 +1,10 @@
 
 #include "ngx_helix_state.h"
 
-#include <math.h>
-
 
 #define NGX_HELIX_STATE_TOKENS   1000000
 #define NGX_HELIX_STATE_COUNT    (UINT64_C(1) << 62)
 #define NGX_HELIX_STATE_BUCKET   (UINT64_C(1) << 48)
-#define NGX_HELIX_STATE_SAMPLES  1e6
-#define NGX_HELIX_STATE_LOG      64.0      /* of any work, of any time */
-#define NGX_HELIX_STATE_SPREAD   100.0
 
 
 typedef struct {
@@ -621,7 +616,6 @@ ngx_helix_parse_exec(ngx_helix_parser_t *p, void *to)
 static bool
 ngx_helix_parse_model(ngx_helix_parser_t *p, void *to)
 {
-    double            n;
     helix_samples_t  *s;
 
     if (p->index >= NGX_HELIX_KINDS) {
@@ -630,19 +624,8 @@ ngx_helix_parse_model(ngx_helix_parser_t *p, void *to)
 
     s = &p->state->kinds[p->index].samples;
 
-    if (!ngx_helix_parse_fields(p, ngx_helix_parse_model_fields, s)) {
-        return false;
-    }
-
-    n = s->n;
-
-    return n > 0 && n <= NGX_HELIX_STATE_SAMPLES
-           && fabs(s->x) <= n * NGX_HELIX_STATE_LOG
-           && fabs(s->y) <= n * NGX_HELIX_STATE_LOG
-           && fabs(s->xx) <= n * NGX_HELIX_STATE_LOG * NGX_HELIX_STATE_LOG
-           && fabs(s->xy) <= n * NGX_HELIX_STATE_LOG * NGX_HELIX_STATE_LOG
-           && s->variance >= 0 && s->variance <= NGX_HELIX_STATE_SPREAD
-           && s->quantile >= 0 && s->quantile <= NGX_HELIX_STATE_SPREAD;
+    return ngx_helix_parse_fields(p, ngx_helix_parse_model_fields, s)
+           && ngx_helix_state_samples(s);
 }
 
 
@@ -658,8 +641,7 @@ ngx_helix_parse_batching(ngx_helix_parser_t *p, void *to)
     b = &p->state->kinds[p->index].batches;
 
     return ngx_helix_parse_fields(p, ngx_helix_parse_batching_fields, b)
-           && b->along >= 0 && b->along <= NGX_HELIX_STATE_SAMPLES
-           && fabs(b->added) <= NGX_HELIX_STATE_SAMPLES;
+           && ngx_helix_state_batches(b);
 }
 
 

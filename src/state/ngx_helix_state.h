@@ -52,6 +52,10 @@ typedef struct {
 } ngx_helix_state_t;
 
 
+/* Can this be?  What cannot is not printed, and a text with it is refused. */
+bool ngx_helix_state_samples(const helix_samples_t *samples);
+bool ngx_helix_state_batches(const helix_batches_t *batches);
+
 /* The first line of a file with this text; its length. */
 size_t ngx_helix_state_line(char *line, const char *text, size_t len);
 

@@ -1,6 +1,14 @@
 
 #include "ngx_helix_state.h"
 
+#include <math.h>
+
+
+#define NGX_HELIX_STATE_SAMPLES  1e6
+#define NGX_HELIX_STATE_LOG      64.0      /* of any work, of any time */
+#define NGX_HELIX_STATE_SPREAD   100.0
+#define NGX_HELIX_STATE_ALONG    (1e6 * NGX_HELIX_SLOTS)
+
 
 static void ngx_helix_state_router(helix_json_writer_t *json,
     const ngx_helix_base_t *base);
@@ -209,7 +217,7 @@ ngx_helix_state_learned(helix_json_writer_t *json,
 
     s = &kind->samples;
 
-    if (s->n > 0) {
+    if (ngx_helix_state_samples(s)) {
         helix_json_key(json, "model");
         helix_json_object(json);
         ngx_helix_state_double(json, "n", s->n);
@@ -222,13 +230,37 @@ ngx_helix_state_learned(helix_json_writer_t *json,
         helix_json_object_end(json);
     }
 
-    if (kind->batches.along > 0) {
+    if (kind->batches.along > 0 && ngx_helix_state_batches(&kind->batches)) {
         helix_json_key(json, "batching");
         helix_json_object(json);
         ngx_helix_state_double(json, "along", kind->batches.along);
         ngx_helix_state_double(json, "added", kind->batches.added);
         helix_json_object_end(json);
     }
+}
+
+
+bool
+ngx_helix_state_samples(const helix_samples_t *s)
+{
+    double  sums, squares;
+
+    sums = s->n * NGX_HELIX_STATE_LOG;
+    squares = sums * NGX_HELIX_STATE_LOG;
+
+    return s->n > 0 && s->n <= NGX_HELIX_STATE_SAMPLES
+           && fabs(s->x) <= sums && fabs(s->y) <= sums
+           && fabs(s->xx) <= squares && fabs(s->xy) <= squares
+           && s->variance >= 0 && s->variance <= NGX_HELIX_STATE_SPREAD
+           && s->quantile >= 0 && s->quantile <= NGX_HELIX_STATE_SPREAD;
+}
+
+
+bool
+ngx_helix_state_batches(const helix_batches_t *b)
+{
+    return b->along >= 0 && b->along <= NGX_HELIX_STATE_ALONG
+           && fabs(b->added) <= 2 * NGX_HELIX_STATE_ALONG;
 }
 
 
