@@ -319,6 +319,21 @@ test_model_sum(void **state)
     assert_ratio(helix_fit_predict(&fit, 0, 1500).mean,
                  helix_fit_predict(&other, 0, 1500).mean, 1.05);
 
+    /* what all took longer is theirs, or of the drift */
+
+    one = sum;
+    one.n *= 1000;
+    one.x *= 1000;
+    one.y *= 1000;
+    one.xx *= 1000;
+    one.xy *= 1000;
+    fit = helix_fit(&one, 1000);
+    helix_samples_shift(&one, log(3));
+    other = helix_fit(&one, 1000);
+
+    assert_ratio(helix_fit_predict(&fit, log(3), 1500).mean,
+                 helix_fit_predict(&other, 0, 1500).mean, 1.001);
+
     /* what is being written is left out */
 
     two[0].version++;
