@@ -232,6 +232,35 @@ cmp_ok(abs($m{xx} / $m{n} - ($m{x} / $m{n}) ** 2), '<', 0.5,
 remove();
 
 
+# what the event loop has of it, at its most
+
+system('cc', '-shared', '-fPIC', '-O1', "-I$root/src/kinds",
+       "$root/t/lib/probe_kind.c", '-o', "$dir/many.so") == 0
+    or die "cannot build many.so\n";
+
+my @kinds = map { "k$_" } 1 .. 29;
+my $kernels = join '', map { "helix_kernel $_ $dir/many.so;\n" } @kinds;
+
+$conf =~ s/(?=    helix_zone )/$kernels/;
+begin(2);
+
+for my $kind (@kinds) {
+    $t->get("/jobs?kind=$kind&cost=" . 20 * $_ . '&s=inline') for 1 .. 40;
+}
+
+$n = mark();
+patch('{"cpu_queue_cap":80}');
+$t->wait_for(sub { since($n) =~ /state saved/ }, 'a save', 10);
+
+my ($size, $held) = since($n)
+    =~ /state saved, (\d+) bytes in \d+ us, (\d+) us of the event loop/;
+
+diag(scalar(grep { $_ ne "unknown" } keys %{$t->stats->{kinds}})
+     . " kinds, $size bytes, $held us of the event loop");
+cmp_ok($held, '<', 10_000 * Helix::SLOW, 'the event loop goes on');
+ok($t->stop, 'QUIT');
+remove();
+
 begin(1);
 $t->done;
 done_testing();
