@@ -4,7 +4,7 @@
 #include "ngx_helix_lanes.h"
 
 
-#define NGX_HELIX_NOTES  (2 * HELIX_LAYER_ROWS)
+#define NGX_HELIX_NOTES  (2UL * HELIX_LAYER_ROWS)
 
 
 /* What becomes of a value, for the log. */

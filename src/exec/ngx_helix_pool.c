@@ -108,7 +108,7 @@ ngx_helix_pool_create(ngx_cycle_t *cycle, ngx_helix_exec_t *exec,
     /* single jobs and batches have a limit each; those that ran already and
        make way for others come on top */
 
-    pool->heap.size = 2 * HELIX_QUEUE_MAX + n;
+    pool->heap.size = 2UL * HELIX_QUEUE_MAX + n;
 
     pool->heap.units = ngx_palloc(cycle->pool,
                                   pool->heap.size * sizeof(void *));

@@ -439,7 +439,7 @@ ngx_http_helix_events_stats(ngx_http_helix_reader_t *reader)
 
     if (streams->stats_len
         && (size_t) (json.end - json.pos)
-           > streams->stats_len + 4 * NGX_HTTP_HELIX_EVENT_LEN)
+           > streams->stats_len + 4UL * NGX_HTTP_HELIX_EVENT_LEN)
     {
         json.pos = (char *) ngx_cpymem(json.pos, streams->stats,
                                        streams->stats_len);

@@ -269,7 +269,7 @@ ngx_http_helix_accept_q(u_char *p, u_char *last)
         return 0;
     }
 
-    q = (*p++ - '0') * 1000;
+    q = (*p++ == '1') ? 1000 : 0;
 
     if (p < last && *p++ != '.') {
         return 0;

@@ -433,7 +433,7 @@ ngx_http_helix_judge_stream(ngx_http_helix_snapshot_t *s)
 
     now = ngx_time();
 
-    if (now - at > 2 * NGX_HTTP_HELIX_RECENT_SECS || s->missed < seen) {
+    if (now - at > 2L * NGX_HTTP_HELIX_RECENT_SECS || s->missed < seen) {
         before = s->missed;
         seen = s->missed;
         at = now;

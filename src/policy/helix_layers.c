@@ -204,6 +204,9 @@ helix_relation_broken(const helix_settings_t *settings, size_t *i,
     helix_relation_t        relation;
     const helix_setting_t  *row;
 
+    *left = helix_settings_table;
+    *right = helix_settings_table;
+
     for ( /* void */ ; *i < HELIX_RELATIONS; (*i)++) {
         relation = helix_relations[*i].relation;
 

@@ -297,8 +297,8 @@ ngx_helix_file_stale(const char *dir, const char *name, const char *base,
         return 0;
     }
 
-    (void) snprintf(path, 2 * NGX_HELIX_FILE_NAME, "%s/%s%s%s", dir, base,
-                    tmp, name);
+    (void) snprintf(path, 2UL * NGX_HELIX_FILE_NAME, "%s/%s%s%s", dir,
+                    base, tmp, name);
 
     return (kill((pid_t) pid, 0) == -1 && ngx_errno == NGX_ESRCH)
            || (lstat(path, &st) == 0

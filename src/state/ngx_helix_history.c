@@ -179,7 +179,7 @@ ngx_helix_history_p99(ngx_helix_zone_t *zone, helix_hist_t *seen,
     helix_hist_store(seen, &now);
 
     return (uint32_t) (helix_hist_quantile(&part, 0.99)
-                       / (1000000 / NGX_HELIX_POINT_P99));
+                       / (1000000.0 / NGX_HELIX_POINT_P99));
 }
 
 

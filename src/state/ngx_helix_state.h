@@ -17,7 +17,7 @@
 
 #define NGX_HELIX_STATE_MAGIC     "helix-state "
 #define NGX_HELIX_STATE_FORMAT    1
-#define NGX_HELIX_STATE_MAX       (4 * 1024 * 1024)   /* bytes, of a file */
+#define NGX_HELIX_STATE_MAX       (4UL * 1024 * 1024) /* bytes, of a file */
 #define NGX_HELIX_STATE_SETTINGS  32
 #define NGX_HELIX_STATE_NAME      64                  /* with the zero */
 #define NGX_HELIX_STATE_LINE      64                  /* the first one */

@@ -172,7 +172,7 @@ enter(worker_t *worker)
 int
 fuzz_clock_gettime(clockid_t clock, struct timespec *ts)
 {
-    FUZZ_ASSERT(clock == CLOCK_MONOTONIC
+    FUZZ_ASSERT(clock == CLOCK_MONOTONIC || clock == CLOCK_REALTIME
                 || clock == CLOCK_THREAD_CPUTIME_ID);
 
     now += 1000;
@@ -1553,6 +1553,7 @@ reset(void)
 
     memset(&zone->crashes, 0, offsetof(ngx_helix_zone_t, window)
                               - offsetof(ngx_helix_zone_t, crashes));
+    memset(&zone->control, 0, offsetof(ngx_helix_control_block_t, config));
     memset(zone->tokens, 0, sizeof(zone->tokens));
     memset(workers, 0, sizeof(workers));
     memset(expected, 0, sizeof(expected));
