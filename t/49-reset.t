@@ -284,7 +284,7 @@ sub counters {
               || $path =~ /\.(?:predicted_ms|share|samples)$/
               || ($path =~ /^\.predictive\./ && $path !~ /_secs$/)
               || $path =~ /\.(?:queued|lag|inline_limit)_secs$/
-              || $path =~ /\.(?:ema|window)\b/;
+              || $path =~ /\.(?:ema|window|jobs_per_sec)\b/;
 
     return "$path = $node";
 }
