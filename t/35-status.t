@@ -102,6 +102,12 @@ my $json = 'application/json';
 my $browser = 'text/html,application/xhtml+xml,*/*;q=0.8';
 
 for (['/helix', undef, 'text'], ['/helix', '*/*', 'text'],
+     ['/helix/', "text/html;q=0, $json", 'json'],
+     ['/helix/', "text/html;q=0.1, $json;q=0.2", 'json'],
+     ['/helix/', "$json;q=0.2,text/html ; q=0.3", 'html'],
+     ['/helix/', "$json, text/html", 'json'],
+     ['/helix/', 'text/html;q=0', 'text'], ['/helix/', 'text/htmlx', 'text'],
+     ['/helix/', 'text/*, text/html;q=0.9', 'text'],
      ['/helix', $browser, 301], ['/helix/', $browser, 'html'],
      ['/tree/', $browser, 'html'], ['/helix/', 'Text/HTML', 'html'],
      ['/text', $browser, 'text'], ['/status', $browser, 'json'],
@@ -152,6 +158,23 @@ for my $path (qw(/helix /helix/health /helix/api/stats /status)) {
         is($r->header('Allow'), 'GET, HEAD', "$method $path, Allow");
         is($r->json->{code}, 'MethodNotAllowed', "$method $path, code");
     }
+}
+
+for my $method (qw(GET HEAD POST PUT PATCH DELETE OPTIONS)) {
+    for my $path ('/helix/nothing', '/helix/api', '/helix/api/config/') {
+        is($t->request($method, $path, '{}')->status, 404, "$method $path");
+    }
+
+    my $r = $t->request($method, '/helix/app.js', '{}');
+
+    is($r->status, $method =~ /GET|HEAD/ ? 200 : 405, "$method of an asset");
+}
+
+for my $path (qw(decisions stream/decisions)) {
+    my $r = $t->get("/helix/api/$path?strategy=x");
+
+    is($r->status, 400, "an argument of $path");
+    is($r->json->{title}, 'An argument of the request is wrong', 'its title');
 }
 
 for my $method (qw(GET PUT DELETE OPTIONS)) {

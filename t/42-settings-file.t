@@ -221,6 +221,12 @@ for ('', '?history=1') {
 
 is($t->get('/read/api/config')->json->{origin}{ema_alpha}{source}, 'runtime',
    'but that it was changed');
+is($t->request($_, '/helix/api/config/nothing', '{}',
+               'Content-Type' => 'application/json')->status, 404,
+   "$_ of a setting that is not there") for qw(GET POST PATCH DELETE);
+is($t->request('PATCH', '/helix/api/config/ema_alpha', '{}',
+               'Content-Type' => 'application/json')->status, 405,
+   'PATCH of one that is');
 like($t->request('GET', '/helix/', undef, Accept => 'text/html')->body,
      qr/uuuu\@127/, 'the dashboard likewise');
 unlike($t->request('GET', '/read/', undef, Accept => 'text/html')->body,

@@ -10,7 +10,6 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Time::HiRes ();
 use Helix;
 
 my $t = Helix->new;
@@ -119,9 +118,14 @@ like($lines[0], qr/pressure\ 0\.250\ of\ "default"\ for\ 30000\ ms,
                    \ reported\ by\ 127\.0\.0\.1,/x, 'a line in the log');
 
 report(0, 'b');
-is(scalar(grep { /\[notice\].*helix: pressure/ }
-               split /\n/, $t->read('logs/error.log')), scalar @lines,
-   'none for the same again');
+report($_ / 10, 'b') for 0 .. 9;
+report(0, 'b');
+
+sub told { return grep { /\[notice\].*helix: pressure/ }
+                       split /\n/, $t->read('logs/error.log') }
+
+is_deeply([map { /of "(\w+)"/ } told()], [qw(default a b)],
+          'one of each source, whatever it says in a minute');
 
 for (['{}', 'BadField', 'pressure'], ['{"pressure":"1"}', 'BadField',
      'pressure'], ['{"pressure":null}', 'BadField', 'pressure'],
@@ -145,6 +149,8 @@ for (['{}', 'BadField', 'pressure'], ['{"pressure":"1"}', 'BadField',
     $r = $t->post($url, $body);
     is_deeply([$r->status, @{$r->json}{qw(code field)}], [400, $code, $field],
               "400: $body");
+    is($r->json->{title}, $code eq 'BadJson' ? 'The body is not valid JSON'
+                          : 'A field of the report is wrong', 'its title');
 }
 
 is($t->post($url, '{"pressure":0}', undef, 'If-Match' => '"x"')->status, 200,
@@ -165,11 +171,13 @@ $r = report(0.9, 'one-more');
 
 is($r->status, 429, 'no more than 16');
 is_deeply([@{$r->json}{qw(code limit)}], ['TooManySources', 16], 'the code');
+is(scalar(grep { /one-more/ } told()), 0, 'what is refused is not told');
 cmp_ok($r->header('Retry-After'), '<=', 30, 'until the first ends');
 is($t->get($url)->json->{external}, 0.1, 'it is not counted');
 is(report(0.2, 's3', 200)->json->{external}, 0.2, 'one that is there is');
 ok($t->wait_for(sub { report(0, 'one-more')->status == 200 }, 'its end'),
    'a place is free when one ends');
+is(scalar(grep { /one-more/ } told()), 1, 'and then it is told');
 is($t->get($url)->json->{external}, 0.1, 'and what it said is gone');
 
 
@@ -232,9 +240,10 @@ is(route(1)->{reason}, 'pressure', 'at 1 it is refused');
 report(0);
 is(route(1)->{strategy}, 'inline', 'not at 0');
 
-report(1, 'short', 150);
+report(1, 'short', 2000 * Helix::SLOW);
 is(route(1)->{reason}, 'pressure', 'a short one');
-Time::HiRes::sleep(0.16);
+ok($t->wait_for(sub { $t->get($url)->json->{external} == 0 }, 'its end'),
+   'ends');
 is(route(1)->{strategy}, 'inline', 'is over when it is over');
 is_deeply([grep { $_ ne 'inline' } map { route(1)->{strategy} } 1 .. 10], [],
           'for every worker');

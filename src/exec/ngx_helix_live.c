@@ -2,6 +2,10 @@
 #include "ngx_helix_lanes.h"
 
 
+/* ns between two lines in the log of one source of pressure */
+#define NGX_HELIX_NEWS  60000000000ULL
+
+
 static void ngx_helix_live_config(ngx_helix_exec_t *exec);
 static void ngx_helix_live_store(ngx_helix_exec_t *exec,
     const helix_settings_t *settings);
@@ -189,9 +193,9 @@ ngx_helix_exec_pressure(ngx_helix_exec_t *exec)
 
 ngx_int_t
 ngx_helix_exec_report(ngx_helix_exec_t *exec, ngx_str_t *name,
-    double pressure, ngx_msec_t *ttl)
+    double pressure, ngx_msec_t *ttl, ngx_uint_t *news)
 {
-    uint64_t              now, first;
+    uint64_t              now, first, told;
     ngx_uint_t            i;
     ngx_helix_source_t   *source, *found;
     ngx_helix_sources_t   sources;
@@ -206,6 +210,7 @@ ngx_helix_exec_report(ngx_helix_exec_t *exec, ngx_str_t *name,
 
     now = ngx_helix_now();
     first = (uint64_t) -1;
+    told = 0;
     found = NULL;
 
     for (i = 0; i < NGX_HELIX_SOURCES; i++) {
@@ -215,6 +220,7 @@ ngx_helix_exec_report(ngx_helix_exec_t *exec, ngx_str_t *name,
             && ngx_strncmp(source->name, name->data, name->len) == 0)
         {
             found = source;
+            told = source->told;
             break;
         }
 
@@ -232,8 +238,13 @@ ngx_helix_exec_report(ngx_helix_exec_t *exec, ngx_str_t *name,
         return NGX_DECLINED;
     }
 
+    *news = told == 0
+            || (found->pressure != helix_clamp01(pressure)
+                && now - told >= NGX_HELIX_NEWS);
+
     ngx_memzero(found, sizeof(ngx_helix_source_t));
 
+    found->told = *news ? now : told;
     found->until = now + *ttl * 1000000ULL;
     found->pressure = helix_clamp01(pressure);
     ngx_memcpy(found->name, name->data,

@@ -72,10 +72,11 @@ ngx_int_t ngx_helix_exec_restore(ngx_helix_exec_t *exec,
 /*
  * Pressure that others report: 0..1 for "ttl" ms.  NGX_OK; NGX_DECLINED when
  * NGX_HELIX_SOURCES others are live: *ttl is when the first of them ends;
- * NGX_BUSY.
+ * NGX_BUSY.  *news: the source was not live, or says something else and the
+ * last news of it are a minute old.
  */
 ngx_int_t ngx_helix_exec_report(ngx_helix_exec_t *exec, ngx_str_t *source,
-    double pressure, ngx_msec_t *ttl);
+    double pressure, ngx_msec_t *ttl, ngx_uint_t *news);
 
 /* The highest live one; and that of this router. */
 double ngx_helix_exec_external(ngx_helix_exec_t *exec);

@@ -508,6 +508,20 @@ void ngx_http_helix_write_violations(helix_json_writer_t *json,
 /* Who asks for a change, printable: USER@ADDRESS; NGX_HELIX_AUTHOR bytes. */
 void ngx_http_helix_author(ngx_http_request_t *r, u_char *dst);
 
+/*
+ * Which of these the client likes best, as an index; the list ends with NULL.
+ * The first one is text, what any text will do for, and who says nothing.  Of
+ * two that it likes as much, the one it names first.
+ */
+
+typedef struct {
+    const char                    *name;
+    const char                    *versions[2];   /* NULL: any */
+} ngx_http_helix_media_t;
+
+ngx_uint_t ngx_http_helix_accept(ngx_http_request_t *r,
+    const ngx_http_helix_media_t *media);
+
 /* A problem that is not one of a job. */
 ngx_int_t ngx_http_helix_send_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *code, const char *title, const char *detail);

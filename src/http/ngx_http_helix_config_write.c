@@ -34,7 +34,9 @@ ngx_http_helix_write_config(ngx_http_request_t *r, ngx_str_t *rest,
     helix_violations_t    *violations;
     ngx_http_helix_ctx_t  *problem;
 
-    if (rest->len && r->method != NGX_HTTP_DELETE) {
+    if (rest->len && r->method != NGX_HTTP_DELETE
+        && helix_settings_row((char *) rest->data + 1, rest->len - 1) >= 0)
+    {
         return ngx_http_helix_send_method(r, "DELETE");
     }
 
@@ -58,7 +60,7 @@ ngx_http_helix_write_config(ngx_http_request_t *r, ngx_str_t *rest,
 
     ngx_http_helix_config_match(r, &edit);
 
-    if (r->method == NGX_HTTP_DELETE) {
+    if (r->method == NGX_HTTP_DELETE || rest->len) {
         ngx_http_helix_config_field(rest, &edit, problem);
 
     } else {

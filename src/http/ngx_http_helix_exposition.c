@@ -14,15 +14,15 @@ static ngx_int_t ngx_http_helix_exposition_arg(ngx_http_request_t *r,
     ngx_http_helix_exposition_t *e, ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_helix_unescape(ngx_http_request_t *r,
     ngx_str_t *text);
-static ngx_uint_t ngx_http_helix_accept(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_helix_accept_range(u_char *p, u_char *last,
-    ngx_uint_t *openmetrics);
-static ngx_uint_t ngx_http_helix_accept_q(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_helix_wanted(ngx_http_helix_exposition_t *e,
     const char *name, size_t len, size_t bare);
-static u_char *ngx_http_helix_token(u_char **p, u_char *last, u_char end);
-static ngx_uint_t ngx_http_helix_same(u_char *p, u_char *last,
-    const char *word);
+
+
+static const ngx_http_helix_media_t  ngx_http_helix_formats[] = {
+    { "text/plain", { NULL, NULL } },
+    { "application/openmetrics-text", { "1.0.0", "0.0.1" } },
+    { NULL, { NULL, NULL } }
+};
 
 
 ngx_int_t
@@ -36,7 +36,7 @@ ngx_http_helix_exposition_init(ngx_http_request_t *r,
     ngx_memzero(e, sizeof(ngx_http_helix_exposition_t));
 
     e->s = s;
-    e->openmetrics = ngx_http_helix_accept(r);
+    e->openmetrics = ngx_http_helix_accept(r, ngx_http_helix_formats);
 
     if (ngx_http_helix_exposition_args(r, e) != NGX_OK) {
         return NGX_ERROR;
@@ -165,161 +165,6 @@ ngx_http_helix_unescape(ngx_http_request_t *r, ngx_str_t *text)
     text->len = dst - p;
 
     return NGX_OK;
-}
-
-
-/* Is OpenMetrics what the client likes best?  Of two that it likes as much,
-   the one it names first. */
-
-static ngx_uint_t
-ngx_http_helix_accept(ngx_http_request_t *r)
-{
-    u_char           *p, *last, *end;
-    ngx_uint_t        q, best, openmetrics, chosen;
-    ngx_table_elt_t  *accept;
-
-    accept = r->headers_in.accept;
-
-    if (accept == NULL) {
-        return 0;
-    }
-
-    best = 0;
-    chosen = 0;
-
-    p = accept->value.data;
-    last = p + accept->value.len;
-
-    while (p < last) {
-        end = ngx_strlchr(p, last, ',');
-        end = end ? end : last;
-
-        q = ngx_http_helix_accept_range(p, end, &openmetrics);
-
-        if (q > best) {
-            best = q;
-            chosen = openmetrics;
-        }
-
-        p = end + 1;
-    }
-
-    return chosen;
-}
-
-
-/* One range with its parameters: its q in thousandths, 0 for what is not ours
-   to give. */
-
-static ngx_uint_t
-ngx_http_helix_accept_range(u_char *p, u_char *last, ngx_uint_t *openmetrics)
-{
-    u_char      *start, *end, *eq;
-    ngx_uint_t   q;
-
-    start = p;
-    end = ngx_http_helix_token(&start, last, ';');
-
-    *openmetrics = ngx_http_helix_same(start, end,
-                                       "application/openmetrics-text");
-
-    if (!*openmetrics && !ngx_http_helix_same(start, end, "text/plain")
-        && !ngx_http_helix_same(start, end, "text/*")
-        && !ngx_http_helix_same(start, end, "*/*"))
-    {
-        return 0;
-    }
-
-    q = 1000;
-
-    for (p = ngx_strlchr(p, last, ';'); p; p = ngx_strlchr(p, last, ';')) {
-
-        start = ++p;
-        end = ngx_http_helix_token(&start, last, ';');
-
-        eq = ngx_strlchr(start, end, '=');
-
-        if (eq == NULL) {
-            continue;
-        }
-
-        if (ngx_http_helix_same(start, eq, "q")) {
-            q = ngx_http_helix_accept_q(eq + 1, end);
-
-        } else if (*openmetrics && ngx_http_helix_same(start, eq, "version")
-                   && !ngx_http_helix_same(eq + 1, end, "1.0.0")
-                   && !ngx_http_helix_same(eq + 1, end, "0.0.1"))
-        {
-            return 0;
-        }
-    }
-
-    return q;
-}
-
-
-/* 0, 0.75, 1.000; anything else counts for nothing. */
-
-static ngx_uint_t
-ngx_http_helix_accept_q(u_char *p, u_char *last)
-{
-    ngx_uint_t  q, digit;
-
-    if (p == last || (*p != '0' && *p != '1')) {
-        return 0;
-    }
-
-    q = (*p++ == '1') ? 1000 : 0;
-
-    if (p < last && *p++ != '.') {
-        return 0;
-    }
-
-    for (digit = 100; p < last; p++) {
-
-        if (*p < '0' || *p > '9' || digit == 0) {
-            return 0;
-        }
-
-        q += (*p - '0') * digit;
-        digit /= 10;
-    }
-
-    return (q <= 1000) ? q : 0;
-}
-
-
-/* Up to "end" or the last, without the space around; its end. */
-
-static u_char *
-ngx_http_helix_token(u_char **p, u_char *last, u_char end)
-{
-    u_char  *stop;
-
-    stop = ngx_strlchr(*p, last, end);
-    stop = stop ? stop : last;
-
-    while (*p < stop && (**p == ' ' || **p == '\t')) {
-        (*p)++;
-    }
-
-    while (stop > *p && (stop[-1] == ' ' || stop[-1] == '\t')) {
-        stop--;
-    }
-
-    return stop;
-}
-
-
-static ngx_uint_t
-ngx_http_helix_same(u_char *p, u_char *last, const char *word)
-{
-    size_t  len;
-
-    len = ngx_strlen(word);
-
-    return (size_t) (last - p) == len
-           && ngx_strncasecmp(p, (u_char *) word, len) == 0;
 }
 
 

@@ -166,8 +166,9 @@ static ngx_int_t
 ngx_http_helix_bad_arg(ngx_http_request_t *r, const char *name,
     ngx_str_t *value, ngx_http_helix_ctx_t **ctx, const char *fmt, ...)
 {
-    u_char    text[128], *last;
-    va_list   args;
+    u_char     text[128], *last;
+    va_list    args;
+    ngx_int_t  rc;
 
     *ctx = ngx_http_helix_ctx_create(r);
     if (*ctx == NULL) {
@@ -182,8 +183,12 @@ ngx_http_helix_bad_arg(ngx_http_request_t *r, const char *name,
 
     *last = '\0';
 
-    return ngx_http_helix_problem(r, *ctx, NGX_HELIX_BAD_FIELD, name,
-                                  "\"%s\": %s", name, text);
+    rc = ngx_http_helix_problem(r, *ctx, NGX_HELIX_BAD_FIELD, name,
+                                "\"%s\": %s", name, text);
+
+    (*ctx)->problem.title = "An argument of the request is wrong";
+
+    return rc;
 }
 
 

@@ -120,6 +120,11 @@ ngx_http_helix_simulate(ngx_http_request_t *r, ngx_str_t *rest,
     }
 
     if (rc == NGX_DECLINED) {
+
+        if (ctx->invalid == NGX_HELIX_BAD_FIELD) {
+            ctx->problem.title = "A field of the simulation is wrong";
+        }
+
         return ngx_http_helix_send_problem(r, ctx);
     }
 

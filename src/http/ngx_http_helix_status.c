@@ -30,14 +30,14 @@ typedef struct {
 
 static const ngx_http_helix_path_t *ngx_http_helix_status_path(
     ngx_http_request_t *r, ngx_str_t *rest);
+static ngx_int_t ngx_http_helix_status_other(ngx_http_request_t *r,
+    ngx_str_t *rest);
 static void ngx_http_helix_status_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_status_write(ngx_http_request_t *r);
 static ngx_int_t ngx_http_helix_read_root(ngx_http_request_t *r,
     ngx_str_t *rest);
 static ngx_int_t ngx_http_helix_read_home(ngx_http_request_t *r,
     ngx_str_t *rest);
-static ngx_uint_t ngx_http_helix_accepts(ngx_http_request_t *r,
-    const char *type);
 static ngx_int_t ngx_http_helix_read_text(ngx_http_request_t *r,
     ngx_str_t *rest);
 static ngx_int_t ngx_http_helix_read_stats(ngx_http_request_t *r,
@@ -101,6 +101,19 @@ static const ngx_http_helix_path_t  ngx_http_helix_paths[] = {
 };
 
 
+/* What the location itself is answered with. */
+
+#define NGX_HTTP_HELIX_HTML   1
+#define NGX_HTTP_HELIX_JSON   2
+
+static const ngx_http_helix_media_t  ngx_http_helix_homes[] = {
+    { "text/plain", { NULL, NULL } },
+    { "text/html", { NULL, NULL } },
+    { "application/json", { NULL, NULL } },
+    { NULL, { NULL, NULL } }
+};
+
+
 /* By what helix_status says: one of them is all there is. */
 
 static const ngx_http_helix_read_pt  ngx_http_helix_formats[] = {
@@ -149,21 +162,12 @@ ngx_http_helix_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (!(r->method & methods)) {
-        return ngx_http_helix_send_method(r, path ? path->allow : "GET, HEAD");
+    if (path == NULL) {
+        return ngx_http_helix_status_other(r, &rest);
     }
 
-    if (path == NULL) {
-        rc = ngx_http_helix_send_asset(r, &rest);
-
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-
-        return ngx_http_helix_send_error(r, NGX_HTTP_NOT_FOUND, "NotFound",
-                                         "There is nothing at this path",
-                                         "the status location has api/stats, "
-                                         "api/explain, metrics and health");
+    if (!(r->method & methods)) {
+        return ngx_http_helix_send_method(r, path->allow);
     }
 
     if (ngx_http_helix_add_header(r, "Cache-Control", (u_char *) "no-store", 8)
@@ -231,6 +235,33 @@ ngx_http_helix_status_path(ngx_http_request_t *r, ngx_str_t *rest)
 }
 
 
+static ngx_int_t
+ngx_http_helix_status_other(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    ngx_int_t  rc;
+    ngx_str_t  version;
+
+    if (r->method & NGX_HTTP_HELIX_READ) {
+        rc = ngx_http_helix_send_asset(r, rest);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+    } else if (ngx_http_helix_asset_version((char *) rest->data, rest->len,
+                                            &version)
+               == NGX_OK)
+    {
+        return ngx_http_helix_send_method(r, "GET, HEAD");
+    }
+
+    return ngx_http_helix_send_error(r, NGX_HTTP_NOT_FOUND, "NotFound",
+                                     "There is nothing at this path",
+                                     "the status location has api/stats, "
+                                     "api/explain, metrics and health");
+}
+
+
 static void
 ngx_http_helix_status_body(ngx_http_request_t *r)
 {
@@ -278,7 +309,8 @@ ngx_http_helix_status_write(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_helix_read_root(ngx_http_request_t *r, ngx_str_t *rest)
 {
-    return ngx_http_helix_accepts(r, "text/html")
+    return (ngx_http_helix_accept(r, ngx_http_helix_homes)
+            == NGX_HTTP_HELIX_HTML)
            ? ngx_http_helix_send_slash(r)
            : ngx_http_helix_read_home(r, rest);
 }
@@ -289,30 +321,20 @@ ngx_http_helix_read_home(ngx_http_request_t *r, ngx_str_t *rest)
 {
     ngx_http_helix_snapshot_t  *s;
 
-    if (ngx_http_helix_accepts(r, "text/html")) {
+    switch (ngx_http_helix_accept(r, ngx_http_helix_homes)) {
+
+    case NGX_HTTP_HELIX_HTML:
         s = ngx_http_helix_snapshot(r);
 
         return s ? ngx_http_helix_send_page(r, s)
                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    case NGX_HTTP_HELIX_JSON:
+        return ngx_http_helix_read_stats(r, rest);
+
+    default:
+        return ngx_http_helix_read_text(r, rest);
     }
-
-    return ngx_http_helix_accepts(r, "application/json")
-           ? ngx_http_helix_read_stats(r, rest)
-           : ngx_http_helix_read_text(r, rest);
-}
-
-
-static ngx_uint_t
-ngx_http_helix_accepts(ngx_http_request_t *r, const char *type)
-{
-    ngx_table_elt_t  *accept;
-
-    accept = r->headers_in.accept;
-
-    return accept
-           && ngx_strlcasestrn(accept->value.data,
-                               accept->value.data + accept->value.len,
-                               (u_char *) type, ngx_strlen(type) - 1);
 }
 
 

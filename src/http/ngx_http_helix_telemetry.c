@@ -32,7 +32,7 @@ static ngx_int_t ngx_http_helix_telemetry_value(ngx_http_request_t *r,
 static ngx_int_t ngx_http_helix_telemetry_name(helix_json_token_t *token,
     ngx_http_helix_telemetry_t *report);
 static void ngx_http_helix_telemetry_log(ngx_http_request_t *r,
-    ngx_http_helix_main_conf_t *hmcf, ngx_http_helix_telemetry_t *report);
+    ngx_http_helix_telemetry_t *report);
 static ngx_int_t ngx_http_helix_send_telemetry(ngx_http_request_t *r,
     ngx_http_helix_main_conf_t *hmcf);
 
@@ -59,6 +59,7 @@ ngx_int_t
 ngx_http_helix_write_telemetry(ngx_http_request_t *r, ngx_str_t *rest,
     ngx_str_t *body)
 {
+    ngx_uint_t                   news;
     ngx_http_helix_ctx_t        *ctx;
     ngx_http_helix_main_conf_t  *hmcf;
     ngx_http_helix_telemetry_t   report;
@@ -81,18 +82,26 @@ ngx_http_helix_write_telemetry(ngx_http_request_t *r, ngx_str_t *rest,
         break;
 
     case NGX_DECLINED:
+
+        if (ctx->invalid == NGX_HELIX_BAD_FIELD) {
+            ctx->problem.title = "A field of the report is wrong";
+        }
+
         return ngx_http_helix_send_problem(r, ctx);
 
     default: /* NGX_ERROR */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_helix_telemetry_log(r, hmcf, &report);
-
     switch (ngx_helix_exec_report(hmcf->exec, &report.source, report.pressure,
-                                  &report.ttl))
+                                  &report.ttl, &news))
     {
     case NGX_OK:
+
+        if (news) {
+            ngx_http_helix_telemetry_log(r, &report);
+        }
+
         return ngx_http_helix_send_telemetry(r, hmcf);
 
     case NGX_DECLINED:
@@ -321,31 +330,11 @@ ngx_http_helix_telemetry_name(helix_json_token_t *token,
 }
 
 
-/* A source that says the same again is no news. */
-
 static void
 ngx_http_helix_telemetry_log(ngx_http_request_t *r,
-    ngx_http_helix_main_conf_t *hmcf, ngx_http_helix_telemetry_t *report)
+    ngx_http_helix_telemetry_t *report)
 {
-    u_char                      by[NGX_HELIX_AUTHOR];
-    uint64_t                    now;
-    ngx_uint_t                  i;
-    const ngx_helix_source_t   *source;
-
-    now = ngx_helix_now();
-
-    for (i = 0; i < NGX_HELIX_SOURCES; i++) {
-        source = &ngx_helix_exec_sources(hmcf->exec)->sources[i];
-
-        if (source->until > now && source->pressure == report->pressure
-            && ngx_strlen(source->name) == report->source.len
-            && ngx_strncmp(source->name, report->source.data,
-                           report->source.len)
-               == 0)
-        {
-            return;
-        }
-    }
+    u_char  by[NGX_HELIX_AUTHOR];
 
     ngx_http_helix_author(r, by);
 

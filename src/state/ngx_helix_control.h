@@ -73,6 +73,7 @@ typedef struct {
 
 typedef struct {
     uint64_t               until;      /* ns, ngx_helix_now(); 0: free */
+    uint64_t               told;       /* likewise, when the log was */
     double                 pressure;   /* 0..1 */
     char                   name[NGX_HELIX_SOURCE_NAME];
 } ngx_helix_source_t;
