@@ -191,6 +191,31 @@ my $s = $t->stats;
 is($s->{received}, 0, 'a status request is no job');
 
 
+# some of it
+
+sub some {
+    my $r = $t->get("/helix/api/stats?$_[0]");
+
+    is($r->status, 200, $_[0]);
+
+    return $r->json;
+}
+
+is_deeply([sort keys %{some('fields=zone,pool,kinds.hashmix')}],
+          [sort qw(zone pool), $s->{kinds}{hashmix} ? 'kinds' : ()], 'members');
+is_deeply(some('fields=zone,strategies.cpu_pool.admitted,strategies.inline,api'),
+          { zone => $s->{zone}, api => 1,
+            strategies => { cpu_pool => { admitted => 0 },
+                            inline => $s->{strategies}{inline} } }, 'parts');
+is_deeply(some('x=1&fields=zon%65%2Capi'), { zone => $s->{zone}, api => 1 },
+          'escaped');
+is_deeply(some("fields=$_"), {}, 'none')
+    for 'nothing', 'zon', 'zonee', 'zone.x', ',', '.', 'attention.0',
+        'x' x 1000;
+is_deeply([sort keys %{some('fields=')}], [sort keys %$s], 'all');
+is_deeply([sort keys %{some('field=zone')}], [sort keys %$s], 'no fields');
+
+
 # the shape
 
 is_deeply([sort keys %$s],

@@ -198,6 +198,11 @@ size_t ngx_http_helix_stats_size(ngx_http_helix_snapshot_t *s);
 void ngx_http_helix_write_stats(helix_json_writer_t *json,
     ngx_http_helix_snapshot_t *s);
 
+/* If the request asks for some members of such a document alone, by "fields":
+   takes the others out of it, and moves *last.  NGX_ERROR without memory. */
+ngx_int_t ngx_http_helix_stats_fields(ngx_http_request_t *r, u_char *json,
+    u_char **last);
+
 /* The same for people; and, into the snapshot, what happened of late, the
    numbers that matter and what somebody should see to. */
 void ngx_http_helix_recent(ngx_http_helix_snapshot_t *s);

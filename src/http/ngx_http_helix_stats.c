@@ -36,7 +36,7 @@ static void ngx_http_helix_stats_named(helix_json_writer_t *json,
 ngx_int_t
 ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 {
-    u_char               *p;
+    u_char               *p, *last;
     size_t                size;
     helix_json_writer_t   json;
 
@@ -51,14 +51,16 @@ ngx_http_helix_send_stats(ngx_http_request_t *r, ngx_http_helix_snapshot_t *s)
 
     ngx_http_helix_write_stats(&json, s);
 
-    if (json.overflow) {
+    last = (u_char *) json.pos;
+
+    if (json.overflow || ngx_http_helix_stats_fields(r, p, &last) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    *json.pos++ = '\n';
+    *last++ = '\n';
 
     return ngx_http_helix_send_body(r, NGX_HTTP_OK, "application/json", p,
-                                    json.pos - json.start);
+                                    last - p);
 }
 
 
