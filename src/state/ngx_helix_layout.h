@@ -20,7 +20,7 @@
 
 
 #define NGX_HELIX_MAGIC      0x78696c6568ULL          /* "helix" */
-#define NGX_HELIX_LAYOUT     12
+#define NGX_HELIX_LAYOUT     13
 #define NGX_HELIX_LINE       128                      /* cl, as in nginx */
 
 #define ngx_helix_aligned    __attribute__((aligned(NGX_HELIX_LINE)))
