@@ -29,6 +29,15 @@
 
 /* of the nginx that is not there */
 
+/* what src/http/ takes from the directives, for parts that are not called */
+
+ngx_uint_t
+ngx_http_helix_is(ngx_str_t *text, const char *word)
+{
+    return text->len == strlen(word) && memcmp(text->data, word, text->len) == 0;
+}
+
+
 ngx_module_t  ngx_http_helix_module;
 ngx_module_t  *ngx_modules[] = { NULL };
 char          *ngx_module_names[] = { NULL };
@@ -278,6 +287,12 @@ read_request(reading_t *rd, ngx_pool_t *pool, uint8_t choices,
     }
 
     r->request_body = rb;
+
+    rd->ctx.request = r;
+    rd->ctx.hmcf = &main_conf;
+    rd->ctx.hlcf = &loc_conf;
+    rd->ctx.pool = pool;
+    rd->ctx.log = &log;
 
     rd->rc = ngx_http_helix_read_job(r, &rd->ctx);
 
