@@ -335,7 +335,7 @@ sub work {
     my ($until) = @_;
 
     return $t->wait_for(sub {
-        $t->get('/jobs?s=cpu_pool&cost=10000000') for 1 .. 12;
+        $t->get('/jobs?s=cpu_pool&cost=200000000') for 1 .. 12;
         return $until->();
     }, 'adaptation');
 }

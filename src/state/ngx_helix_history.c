@@ -38,6 +38,22 @@ static const ngx_helix_series_t  ngx_helix_series[NGX_HELIX_SERIES] = {
 };
 
 
+/* What is left of this second, and minute, counts at the next point. */
+
+void
+ngx_helix_history_init(ngx_helix_history_t *history, uint64_t now)
+{
+    ngx_uint_t  i;
+
+    history->created = now;
+
+    for (i = 0; i < NGX_HELIX_SERIES; i++) {
+        history->seen[i].time = now / NGX_HELIX_SECOND
+                                / ngx_helix_series[i].step;
+    }
+}
+
+
 void
 ngx_helix_history_tick(ngx_helix_zone_t *zone, uint64_t now, double pressure)
 {
@@ -293,8 +309,11 @@ ngx_helix_zone_points(ngx_helix_zone_t *zone, ngx_helix_step_t step,
                                time, &points[n]);
     }
 
-    *start = (time_t) (first * series->step)
-             + ngx_helix_get(&zone->history.offset);
+    /* the first point also tells what time it is */
+
+    *start = n ? (time_t) (first * series->step)
+                 + ngx_helix_get(&zone->history.offset)
+               : ngx_time();
 
     return n;
 }

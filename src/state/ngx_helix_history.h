@@ -72,6 +72,9 @@ typedef struct {
 } ngx_helix_history_t;
 
 
+/* Zone creation. */
+void ngx_helix_history_init(ngx_helix_history_t *history, uint64_t now);
+
 /* The elected process, some times a second; "now" is ngx_helix_now(). */
 void ngx_helix_history_tick(ngx_helix_zone_t *zone, uint64_t now,
     double pressure);
@@ -79,7 +82,7 @@ void ngx_helix_history_tick(ngx_helix_zone_t *zone, uint64_t now,
 /*
  * The points from the oldest one to the present into "points", which has room
  * for NGX_HELIX_POINTS; holes have the time 0.  Returns their number; *start
- * is the Unix time of the first one.
+ * is the Unix time of the first one, or of now if there is none.
  */
 ngx_uint_t ngx_helix_zone_points(ngx_helix_zone_t *zone,
     ngx_helix_step_t step, ngx_helix_point_t *points, time_t *start);

@@ -138,7 +138,7 @@ ngx_helix_zone_init(ngx_shm_zone_t *shm_zone, ngx_helix_zone_t *old)
     zone->size = sizeof(ngx_helix_zone_t);
     zone->epoch = (uint64_t) tp->sec * 1000 + tp->msec;
     zone->base[0].since = zone->epoch;
-    zone->history.created = ngx_helix_now();
+    ngx_helix_history_init(&zone->history, ngx_helix_now());
     zone->magic = NGX_HELIX_MAGIC;
 
     shpool->data = zone;
