@@ -212,6 +212,9 @@ def edits(page):
 
 def keyboard(page):
     page.open(TREE)
+    page.until(lambda: page.eval('''(() => {
+        const el = document.getElementById("copy");
+        return el && el.offsetParent !== null })()'''), 'the settings')
     seen = []
     for n in range(40):
         page.key('Tab')
