@@ -321,10 +321,15 @@ sub under_load {
     my @clients = map { client() } 1 .. 6;
 
     for my $i (1 .. 10) {
-        my @pids = $t->workers;
-        my $done = $t->wait_for(sub { eval { $t->stats } })->{completed};
+        my $s = $t->wait_for(sub { eval { $t->stats } });
+        my $done = $s->{completed};
 
-        $t->wait_for(sub { my $s = eval { $t->stats };
+        # one that has only just been started has nothing to be missed
+
+        my %alive = map { $_ => 1 } $t->workers;
+        my @pids = grep { $alive{$_} } map { $_->{pid} } @{$s->{workers}};
+
+        $t->wait_for(sub { $s = eval { $t->stats };
                            $s && $s->{completed} > $done + 5
                            && $s->{in_flight} }, 'jobs');
 
