@@ -609,3 +609,42 @@ helix_json_position(const char *text, size_t offset, uint32_t *line,
         }
     }
 }
+
+
+bool
+helix_json_skip_value(helix_json_t *json, const helix_json_token_t *token)
+{
+    unsigned            depth;
+    helix_json_token_t  next;
+
+    depth = 0;
+    next = *token;
+
+    for ( ;; ) {
+
+        switch (next.type) {
+
+        case HELIX_JSON_OBJECT:
+        case HELIX_JSON_ARRAY:
+            depth++;
+            break;
+
+        case HELIX_JSON_OBJECT_END:
+        case HELIX_JSON_ARRAY_END:
+            depth--;
+            break;
+
+        case HELIX_JSON_ERROR:
+            return false;
+
+        default:
+            break;
+        }
+
+        if (depth == 0) {
+            return true;
+        }
+
+        (void) helix_json_next(json, &next);
+    }
+}

@@ -73,6 +73,11 @@ void helix_json_init(helix_json_t *json, const char *text, size_t len,
 helix_json_type_t helix_json_next(helix_json_t *json,
     helix_json_token_t *token);
 
+/* To the end of the value that begins with this token: of an array or object
+   to its last token.  False when there is an error before. */
+bool helix_json_skip_value(helix_json_t *json,
+    const helix_json_token_t *token);
+
 /*
  * Decodes the escapes of a key or string token into dst.  Returns the length,
  * or -1 when it would exceed "size".  Works on unescaped tokens too.

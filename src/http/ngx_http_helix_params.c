@@ -11,8 +11,6 @@
 
 static ngx_int_t ngx_http_helix_param_json(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, helix_json_t *json, ngx_str_t *name);
-static ngx_int_t ngx_http_helix_param_skip(helix_json_t *json,
-    helix_json_token_t *token);
 static ngx_int_t ngx_http_helix_param_set(ngx_http_request_t *r,
     ngx_http_helix_ctx_t *ctx, ngx_http_helix_param_t *given);
 static ngx_int_t ngx_http_helix_param_value(ngx_http_request_t *r,
@@ -159,7 +157,7 @@ ngx_http_helix_param_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     param.json.data = (u_char *) token.start - (token.type
                                                 == HELIX_JSON_STRING);
 
-    if (ngx_http_helix_param_skip(json, &token) != NGX_OK) {
+    if (!helix_json_skip_value(json, &token)) {
         return NGX_ABORT;
     }
 
@@ -179,47 +177,6 @@ ngx_http_helix_param_json(ngx_http_request_t *r, ngx_http_helix_ctx_t *ctx,
     }
 
     return ngx_http_helix_param_add(r, ctx, &param);
-}
-
-
-/* To the end of a value that may be an array or object. */
-
-static ngx_int_t
-ngx_http_helix_param_skip(helix_json_t *json, helix_json_token_t *token)
-{
-    ngx_uint_t          depth;
-    helix_json_token_t  next;
-
-    depth = (token->type == HELIX_JSON_OBJECT
-             || token->type == HELIX_JSON_ARRAY);
-
-    if (token->type == HELIX_JSON_ERROR) {
-        return NGX_ABORT;
-    }
-
-    while (depth) {
-
-        switch (helix_json_next(json, &next)) {
-
-        case HELIX_JSON_OBJECT:
-        case HELIX_JSON_ARRAY:
-            depth++;
-            break;
-
-        case HELIX_JSON_OBJECT_END:
-        case HELIX_JSON_ARRAY_END:
-            depth--;
-            break;
-
-        case HELIX_JSON_ERROR:
-            return NGX_ABORT;
-
-        default:
-            break;
-        }
-    }
-
-    return NGX_OK;
 }
 
 

@@ -23,8 +23,6 @@ typedef struct {
 
 static bool helix_layer_member(helix_json_t *json, helix_json_token_t *name,
     helix_layer_reading_t *reading);
-static bool helix_layer_skip(helix_json_t *json,
-    const helix_json_token_t *token);
 static helix_rule_t helix_layer_value(const helix_setting_t *row,
     const helix_json_token_t *token, uint64_t automatic, uint64_t *bits);
 static bool helix_layer_word(const helix_json_token_t *token,
@@ -108,7 +106,7 @@ helix_layer_member(helix_json_t *json, helix_json_token_t *name,
     }
 
     if (helix_json_next(json, &token) == HELIX_JSON_ERROR
-        || !helix_layer_skip(json, &token))
+        || !helix_json_skip_value(json, &token))
     {
         return false;
     }
@@ -145,42 +143,6 @@ helix_layer_member(helix_json_t *json, helix_json_token_t *name,
 
     if (reading->violations->n < HELIX_VIOLATIONS_MAX) {
         reading->violations->list[reading->violations->n++] = v;
-    }
-
-    return true;
-}
-
-
-/* To the end of an array or an object. */
-
-static bool
-helix_layer_skip(helix_json_t *json, const helix_json_token_t *token)
-{
-    unsigned            depth;
-    helix_json_token_t  next;
-
-    depth = (token->type == HELIX_JSON_OBJECT
-             || token->type == HELIX_JSON_ARRAY);
-
-    while (depth) {
-        switch (helix_json_next(json, &next)) {
-
-        case HELIX_JSON_OBJECT:
-        case HELIX_JSON_ARRAY:
-            depth++;
-            break;
-
-        case HELIX_JSON_OBJECT_END:
-        case HELIX_JSON_ARRAY_END:
-            depth--;
-            break;
-
-        case HELIX_JSON_ERROR:
-            return false;
-
-        default:
-            break;
-        }
     }
 
     return true;

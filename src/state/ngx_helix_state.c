@@ -27,7 +27,6 @@ typedef struct {
 
 
 static bool ngx_helix_parse_next(ngx_helix_parser_t *p);
-static bool ngx_helix_parse_skip(ngx_helix_parser_t *p);
 static ngx_uint_t ngx_helix_parse_find(ngx_helix_parser_t *p,
     const char *const *names, ngx_uint_t n);
 static bool ngx_helix_parse_fields(ngx_helix_parser_t *p,
@@ -228,40 +227,6 @@ ngx_helix_parse_next(ngx_helix_parser_t *p)
 }
 
 
-static bool
-ngx_helix_parse_skip(ngx_helix_parser_t *p)
-{
-    ngx_uint_t  depth;
-
-    for (depth = 0; /* void */ ; /* void */ ) {
-
-        switch (p->token.type) {
-
-        case HELIX_JSON_OBJECT:
-        case HELIX_JSON_ARRAY:
-            depth++;
-            break;
-
-        case HELIX_JSON_OBJECT_END:
-        case HELIX_JSON_ARRAY_END:
-            depth--;
-            break;
-
-        default:
-            break;
-        }
-
-        if (depth == 0) {
-            return true;
-        }
-
-        if (!ngx_helix_parse_next(p)) {
-            return false;
-        }
-    }
-}
-
-
 /* The index of the name that the token is; n if it is none. */
 
 static ngx_uint_t
@@ -311,7 +276,7 @@ ngx_helix_parse_fields(ngx_helix_parser_t *p,
 
         if (!ngx_helix_parse_next(p)
             || !(field->name ? field->read(p, (char *) to + field->offset)
-                             : ngx_helix_parse_skip(p)))
+                             : helix_json_skip_value(&p->json, &p->token)))
         {
             return false;
         }
@@ -344,7 +309,7 @@ ngx_helix_parse_names(ngx_helix_parser_t *p, const char *const *names,
 
         if (!ngx_helix_parse_next(p)
             || !(i < n ? read(p, (char *) to + i * size)
-                       : ngx_helix_parse_skip(p)))
+                       : helix_json_skip_value(&p->json, &p->token)))
         {
             return false;
         }
