@@ -332,9 +332,10 @@ ngx_int_t ngx_http_helix_guard(ngx_http_request_t *r, ngx_int_t *rc);
 /* Does the location allow writes at all? */
 ngx_uint_t ngx_http_helix_writable(ngx_http_request_t *r);
 
-/* The first header of that name, in lower case; NULL: there is none. */
+/* The value of the nth header of the request of that name, from 0; NULL: there
+   are not as many. */
 ngx_str_t *ngx_http_helix_request_header(ngx_http_request_t *r,
-    const char *name);
+    const char *name, ngx_uint_t nth);
 
 
 /* Reads and checks the job of a request whose body was read: all that can be

@@ -177,32 +177,25 @@ static void
 ngx_http_helix_config_match(ngx_http_request_t *r, ngx_helix_edit_t *edit)
 {
     uint64_t                     epoch;
+    ngx_str_t                   *tags;
     ngx_uint_t                   i;
-    ngx_list_part_t             *part;
-    ngx_table_elt_t             *h;
     ngx_http_helix_main_conf_t  *hmcf;
 
     hmcf = ngx_http_get_module_main_conf(r, ngx_http_helix_module);
     epoch = ngx_helix_zone_epoch(hmcf->zone);
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
+    for (i = 0; i < NGX_HELIX_EXPECTED; i++) {
+        tags = ngx_http_helix_request_header(r, "if-match", i);
 
-        for (i = 0; i < part->nelts; i++) {
+        if (tags == NULL) {
+            return;
+        }
 
-            if (h[i].key.len != 8
-                || ngx_strncasecmp(h[i].key.data, (u_char *) "If-Match", 8)
-                   != 0)
-            {
-                continue;
-            }
+        edit->conditional = 1;
 
-            edit->conditional = 1;
-
-            if (ngx_http_helix_config_tags(&h[i].value, epoch, edit)) {
-                edit->conditional = 0;
-                return;
-            }
+        if (ngx_http_helix_config_tags(tags, epoch, edit)) {
+            edit->conditional = 0;
+            return;
         }
     }
 }

@@ -105,37 +105,13 @@ ngx_http_helix_edge(uint64_t ns)
 static ngx_uint_t
 ngx_http_helix_trace(ngx_http_request_t *r, uint64_t *trace)
 {
-    ngx_str_t        *value;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
+    ngx_str_t  *value;
 
-    value = NULL;
+    value = ngx_http_helix_request_header(r, "traceparent", 0);
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-
-        header = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (header[i].key.len != sizeof("traceparent") - 1
-                || ngx_strncasecmp(header[i].key.data,
-                                   (u_char *) "traceparent",
-                                   sizeof("traceparent") - 1)
-                   != 0)
-            {
-                continue;
-            }
-
-            if (value) {
-                return 0;
-            }
-
-            value = &header[i].value;
-        }
-    }
-
-    return value && ngx_http_helix_trace_parse(value, trace);
+    return value
+           && ngx_http_helix_request_header(r, "traceparent", 1) == NULL
+           && ngx_http_helix_trace_parse(value, trace);
 }
 
 

@@ -19,8 +19,6 @@ static ngx_uint_t ngx_http_helix_guard_origin(ngx_str_t *origin,
     ngx_http_helix_authority_t *host);
 static ngx_uint_t ngx_http_helix_guard_authority(ngx_str_t *text,
     ngx_http_helix_authority_t *authority);
-static ngx_uint_t ngx_http_helix_guard_header(ngx_http_request_t *r,
-    const char *name, ngx_str_t **value);
 
 
 ngx_int_t
@@ -102,7 +100,7 @@ static ngx_uint_t
 ngx_http_helix_guard_host(ngx_http_request_t *r)
 {
     ngx_url_t                    u;
-    ngx_str_t                   *host, *value;
+    ngx_str_t                   *host;
     ngx_uint_t                   i;
     ngx_http_server_name_t      *names;
     ngx_http_helix_srv_conf_t   *hscf;
@@ -113,7 +111,7 @@ ngx_http_helix_guard_host(ngx_http_request_t *r)
     /* what a request line or a second header says is not the Host */
 
     if (host->len == 0 || r->headers_in.host == NULL
-        || ngx_http_helix_guard_header(r, "host", &value) > 1
+        || ngx_http_helix_request_header(r, "host", 1)
         || !ngx_http_helix_guard_authority(&r->headers_in.host->value, &sent))
     {
         return 0;
@@ -220,26 +218,29 @@ static ngx_uint_t
 ngx_http_helix_guard_site(ngx_http_request_t *r)
 {
     ngx_str_t                    *value;
-    ngx_uint_t                    n;
     ngx_http_helix_authority_t    host;
 
-    n = ngx_http_helix_guard_header(r, "sec-fetch-site", &value);
-
-    if (n > 1
-        || (n && !ngx_http_helix_is(value, "same-origin")
-            && !ngx_http_helix_is(value, "none")))
+    if (ngx_http_helix_request_header(r, "sec-fetch-site", 1)
+        || ngx_http_helix_request_header(r, "origin", 1))
     {
         return 0;
     }
 
-    n = ngx_http_helix_guard_header(r, "origin", &value);
+    value = ngx_http_helix_request_header(r, "sec-fetch-site", 0);
 
-    if (n == 0) {
+    if (value && !ngx_http_helix_is(value, "same-origin")
+        && !ngx_http_helix_is(value, "none"))
+    {
+        return 0;
+    }
+
+    value = ngx_http_helix_request_header(r, "origin", 0);
+
+    if (value == NULL) {
         return 1;
     }
 
-    return n == 1 && ngx_http_helix_guard_authority(
-                                     &r->headers_in.host->value, &host)
+    return ngx_http_helix_guard_authority(&r->headers_in.host->value, &host)
            && ngx_http_helix_guard_origin(value, &host);
 }
 
@@ -349,58 +350,18 @@ ngx_http_helix_guard_authority(ngx_str_t *text,
 static ngx_uint_t
 ngx_http_helix_guard_type(ngx_http_request_t *r)
 {
-    ngx_str_t   *type;
-    ngx_uint_t   n;
+    ngx_str_t  *type;
 
-    n = ngx_http_helix_guard_header(r, "content-type", &type);
+    type = ngx_http_helix_request_header(r, "content-type", 0);
 
-    if (n == 0) {
+    if (type == NULL) {
         return r->method == NGX_HTTP_DELETE;
     }
 
-    return n == 1 && type->len >= 16
+    return type->len >= 16
+           && ngx_http_helix_request_header(r, "content-type", 1) == NULL
            && ngx_strncasecmp(type->data, (u_char *) "application/json", 16)
               == 0
            && (type->len == 16 || type->data[16] == ';'
                || type->data[16] == ' ');
-}
-
-
-ngx_str_t *
-ngx_http_helix_request_header(ngx_http_request_t *r, const char *name)
-{
-    ngx_str_t  *value;
-
-    return ngx_http_helix_guard_header(r, name, &value) ? value : NULL;
-}
-
-
-/* How many of them there are; the first one's value. */
-
-static ngx_uint_t
-ngx_http_helix_guard_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t **value)
-{
-    size_t            len;
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    n = 0;
-    len = ngx_strlen(name);
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0
-                && n++ == 0)
-            {
-                *value = &h[i].value;
-            }
-        }
-    }
-
-    return n;
 }

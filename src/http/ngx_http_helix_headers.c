@@ -181,3 +181,31 @@ ngx_http_helix_add_header(ngx_http_request_t *r, const char *name,
 
     return NGX_OK;
 }
+
+
+ngx_str_t *
+ngx_http_helix_request_header(ngx_http_request_t *r, const char *name,
+    ngx_uint_t nth)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0
+                && nth-- == 0)
+            {
+                return &h[i].value;
+            }
+        }
+    }
+
+    return NULL;
+}

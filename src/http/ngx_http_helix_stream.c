@@ -143,7 +143,7 @@ ngx_http_helix_reader_args(ngx_http_request_t *r,
 
     reader->tokens = (double) reader->rate;
 
-    id = ngx_http_helix_request_header(r, "last-event-id");
+    id = ngx_http_helix_request_header(r, "last-event-id", 0);
 
     if (id == NULL
         && ngx_http_arg(r, (u_char *) "last_event_id", 13, &arg) == NGX_OK)
