@@ -17,6 +17,8 @@ typedef ngx_int_t (*ngx_http_helix_read_pt)(ngx_http_request_t *r,
     ngx_str_t *rest);
 typedef ngx_int_t (*ngx_http_helix_write_pt)(ngx_http_request_t *r,
     ngx_str_t *rest, ngx_str_t *body);
+typedef ngx_int_t (*ngx_http_helix_send_pt)(ngx_http_request_t *r,
+    ngx_http_helix_snapshot_t *s);
 
 typedef struct {
     ngx_str_t                        path;
@@ -38,6 +40,8 @@ static ngx_int_t ngx_http_helix_read_root(ngx_http_request_t *r,
     ngx_str_t *rest);
 static ngx_int_t ngx_http_helix_read_home(ngx_http_request_t *r,
     ngx_str_t *rest);
+static ngx_int_t ngx_http_helix_read_as(ngx_http_request_t *r,
+    ngx_http_helix_send_pt send);
 static ngx_int_t ngx_http_helix_read_text(ngx_http_request_t *r,
     ngx_str_t *rest);
 static ngx_int_t ngx_http_helix_read_stats(ngx_http_request_t *r,
@@ -319,15 +323,10 @@ ngx_http_helix_read_root(ngx_http_request_t *r, ngx_str_t *rest)
 static ngx_int_t
 ngx_http_helix_read_home(ngx_http_request_t *r, ngx_str_t *rest)
 {
-    ngx_http_helix_snapshot_t  *s;
-
     switch (ngx_http_helix_accept(r, ngx_http_helix_homes)) {
 
     case NGX_HTTP_HELIX_HTML:
-        s = ngx_http_helix_snapshot(r);
-
-        return s ? ngx_http_helix_send_page(r, s)
-                 : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return ngx_http_helix_read_as(r, ngx_http_helix_send_page);
 
     case NGX_HTTP_HELIX_JSON:
         return ngx_http_helix_read_stats(r, rest);
@@ -339,38 +338,34 @@ ngx_http_helix_read_home(ngx_http_request_t *r, ngx_str_t *rest)
 
 
 static ngx_int_t
-ngx_http_helix_read_text(ngx_http_request_t *r, ngx_str_t *rest)
+ngx_http_helix_read_as(ngx_http_request_t *r, ngx_http_helix_send_pt send)
 {
     ngx_http_helix_snapshot_t  *s;
 
     s = ngx_http_helix_snapshot(r);
 
-    return s ? ngx_http_helix_send_text(r, s)
-             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return s ? send(r, s) : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_helix_read_text(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    return ngx_http_helix_read_as(r, ngx_http_helix_send_text);
 }
 
 
 static ngx_int_t
 ngx_http_helix_read_stats(ngx_http_request_t *r, ngx_str_t *rest)
 {
-    ngx_http_helix_snapshot_t  *s;
-
-    s = ngx_http_helix_snapshot(r);
-
-    return s ? ngx_http_helix_send_stats(r, s)
-             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return ngx_http_helix_read_as(r, ngx_http_helix_send_stats);
 }
 
 
 static ngx_int_t
 ngx_http_helix_read_metrics(ngx_http_request_t *r, ngx_str_t *rest)
 {
-    ngx_http_helix_snapshot_t  *s;
-
-    s = ngx_http_helix_snapshot(r);
-
-    return s ? ngx_http_helix_send_prometheus(r, s)
-             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return ngx_http_helix_read_as(r, ngx_http_helix_send_prometheus);
 }
 
 
